@@ -1,7 +1,7 @@
 """What an hour costs the SD card: `python -m benchmarks.disk_writes`.
 
 Fifty endpoints every 30 s, folded faster than life, with the history writing to a real file
-system; each line is told by the kernel (`write_bytes` of /proc/self/io). Three in a thousand
+system; each figure is the kernel's (`write_bytes` of /proc/self/io). Three in a thousand
 readings fail once and pass when asked again; what
 latency is usual is learnt. The budget is for an hour in which nothing happens.
 """

@@ -56,12 +56,12 @@ def listen(port: int, count: int) -> None:
     client = Client(CallbackAPIVersion.VERSION2)
     moments: list[float] = []
 
-    def heard(*_: object) -> None:
+    def received(*_: object) -> None:
         moments.append(time.monotonic())
         if len(moments) == count:
             client.disconnect()
 
-    client.on_message = heard
+    client.on_message = received
     client.on_subscribe = lambda *_: print("ready", flush=True)
 
     def connected(*_: object) -> None:
@@ -149,9 +149,9 @@ def latencies(port: int, busy: bool, explained: bool) -> list[float]:
             decided.append(clock.monotonic())
             output.offer(decision(decided[-1], number, busy))
             time.sleep(PAUSE)
-        heard = [float(word) for word in listener.stdout.readline().split()]
+        arrived = [float(word) for word in listener.stdout.readline().split()]
         output.stop(5.0)
-    return sorted((b - a) * 1000 for a, b in zip(decided, heard, strict=True))
+    return sorted((b - a) * 1000 for a, b in zip(decided, arrived, strict=True))
 
 
 def rows(port: int) -> list[Row]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. `holds` None: there is no budget for it, it is told for comparison."""
+    """One figure. `holds` None: there is no budget for it, it is shown for comparison."""
 
     what: str
     measured: str

@@ -111,9 +111,9 @@ print(json.dumps(late))
 
 def floor(moments: list[float]) -> list[float]:
     """How late a bare timer in a process of its own wakes at these moments."""
-    told = json.dumps(moments)
+    lines = json.dumps(moments)
     done = subprocess.run(
-        [sys.executable, "-c", FLOOR], input=told, stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", FLOOR], input=lines, stdout=subprocess.PIPE, text=True, check=True
     )
     late: list[float] = json.loads(done.stdout)
     return late
@@ -179,7 +179,7 @@ def measure(seconds: float, answering: int, silent: int) -> bool:
             Row("runs of those that answer", str(len(late))),
             Row("of these endpoints, missed a turn", str(lost), "0", lost == 0),
             Row("pass", str(passed), str(COUNT - HANGING), passed == COUNT - HANGING),
-            Row("hang, and are said to", str(hung), str(HANGING), hung == HANGING),
+            Row("hang, and are reported so", str(hung), str(HANGING), hung == HANGING),
             Row("a run begins late by, median", f"{statistics.median(late) * 1e3:.2f} ms"),
             Row("… p99", f"{p99(late) * 1e3:.2f} ms"),
             Row("… p99 of a bare timer on this machine", f"{p99(floors) * 1e3:.2f} ms"),

@@ -180,7 +180,7 @@ def bare_start() -> float:
 
 
 def beacon_start(url: str, ca: Path) -> float:
-    """CPU seconds of `beacon run` until its first reading of one endpoint is told."""
+    """CPU seconds of `beacon run` until its first reading of one endpoint is published."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         text = json.loads(beacon_config(url, ca, None))

@@ -108,12 +108,12 @@ def _after() -> Iterator[str]:
 
 def _burning(asked: Requests) -> str:
     """Name the lamps from the top: "red fast, amber fast (in turn)"."""
-    told = [
+    lamps = [
         f"{colour} {asked[colour].pattern}" + (" (in turn)" if asked[colour].antiphase else "")
         for colour in Colour
         if colour in asked
     ]
-    return ", ".join(told)
+    return ", ".join(lamps)
 
 
 def _sequence(sequence: Sequence) -> Iterator[str]:

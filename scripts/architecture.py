@@ -79,8 +79,8 @@ def box(name: str, y: int) -> Iterator[str]:
     about = re.split("[.:,;]", importlib.import_module(f"beacon.{name}").__doc__ or "")[0]
     inside = (page.parent.name for page in sorted(Path("beacon", name).glob("*/__init__.py")))
     within = "" if name in SLOTS else " · ".join(inside)
-    room = (right - left - 20) // 6  # letters in a line
-    lines = [*textwrap.wrap(about, room), *textwrap.wrap(within, room)]
+    width = (right - left - 20) // 6  # letters in a line
+    lines = [*textwrap.wrap(about, width), *textwrap.wrap(within, width)]
     yield f'<text class="name" x="{left + 14}" y="{y + 20}">{name}</text>'
     for n, words in enumerate(lines):
         yield f'<text class="dim" x="{left + 14}" y="{y + 36 + 14 * n}">{escape(words)}</text>'

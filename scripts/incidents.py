@@ -95,7 +95,7 @@ class Story:
         return float(self.vendor.at) - self.light
 
 
-def told(path: Path) -> Story:
+def play_incident(path: Path) -> Story:
     """Play one incident, in every lot if there are any."""
     scene = read_scene(path, {})
     return story(path, scene, [play(scene, lot) for lot in range(LOTS if shares(scene) else 1)])
@@ -170,11 +170,11 @@ def table(stories: Sequence[Story]) -> Iterator[str]:
     """One line an incident."""
     yield "| Incident | Amber | Red | Vendor | Lead |\n| --- | --- | --- | --- | --- |\n"
     for story in stories:
-        said = "—"
+        vendor = "—"
         if story.vendor is not None:
-            said = slanted(clock(story, float(story.vendor.at)), story.vendor.modelled)
+            vendor = slanted(clock(story, float(story.vendor.at)), story.vendor.modelled)
         title = story.scene.script.title
-        cells = (shown(story, story.amber), shown(story, story.red), said, lead(story))
+        cells = (shown(story, story.amber), shown(story, story.red), vendor, lead(story))
         yield f"| [{title}](#{anchor(title)}) | {' | '.join(cells)} |\n"
 
 
@@ -266,7 +266,7 @@ def anchor(title: str) -> str:
 
 def main(target: Path) -> None:
     """Write the page."""
-    target.write_text(page([told(path) for path in sorted(INCIDENTS.glob("*.yaml"))]))
+    target.write_text(page([play_incident(path) for path in sorted(INCIDENTS.glob("*.yaml"))]))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def drawn(story: list[Seen]) -> str:
 
 
 def tower(place: int, seen: Seen) -> Iterator[str]:
-    """One act: title and time, the lamps, what is said about it."""
+    """One act: title and time, the lamps, the caption."""
     left = 12 + place * TOWER
     middle = left + TOWER / 2
     yield words(middle, 26, seen.act.title, "title")

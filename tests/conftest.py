@@ -199,7 +199,7 @@ def bounded() -> Callable[..., contextlib.AbstractContextManager[None]]:
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """A clock that stands at 2026-01-05 12:00 UTC, monotonic 1000 s, until told."""
+    """A clock that stands at 2026-01-05 12:00 UTC, monotonic 1000 s, until it is moved."""
     return ManualClock(datetime(2026, 1, 5, 12, 0, tzinfo=UTC), 1000.0)
 
 

@@ -19,14 +19,14 @@ SOURCED = ("83", "4.15", "50")
 
 
 @pytest.mark.parametrize("path", INCIDENTS, ids=lambda path: path.stem)
-def test_the_room_was_shown_what_the_incident_expects_and_the_page_tells_of_it(path, bounded):
+def test_the_incident_shows_what_it_expects_and_is_on_the_page(path, bounded):
     scene = read_scene(path, {})
     with bounded(10):
         played = play(scene)
     assert played.failures == ()
     story = incidents.story(path, scene, [played])
-    told = "".join(part for part in incidents.chapter(story))
-    assert told in re.sub(r"(?m)^Shown .* replays\.\n\n", "", PAGE), ADVICE
+    chapter = "".join(part for part in incidents.chapter(story))
+    assert chapter in re.sub(r"(?m)^Shown .* replays\.\n\n", "", PAGE), ADVICE
     if not incidents.shares(scene):
         *_, row = incidents.table([story])
         assert row in PAGE, ADVICE

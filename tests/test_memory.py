@@ -100,7 +100,7 @@ class Beacon:
         self._eventually(self.status, "it answers", 120)
         return self.status()
 
-    def start_unheard(self, program: str) -> None:
+    def start_without_answer(self, program: str) -> None:
         """Begin, and do not wait for an answer."""
         self.socket = self.state / "control.sock"
         run = ["run", "-c", str(self.config), "--state-dir", str(self.state)]
@@ -121,7 +121,7 @@ class Beacon:
         assert self._process is not None
         return self._process.pid
 
-    def said(self) -> str:
+    def log(self) -> str:
         return self.errors.read_text()
 
     def status(self) -> dict:
@@ -142,7 +142,7 @@ class Beacon:
         return process.wait(120)
 
     def sounds(self) -> int:
-        return self.said().count("sound: ")
+        return self.log().count("sound: ")
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_an_acknowledged_outage_outlives_its_beacon(in_outage, number, eventuall
     """Killed: nothing is lit; back: red steady at once, the same incident, and no sound."""
     before = in_outage.incident()
     in_outage.dies(number)
-    heard = in_outage.sounds()
+    sounds = in_outage.sounds()
     first = in_outage.start()
     assert first["state"]["verdict"] == "outage"
     assert (first["lamps"]["red"], first["lamps"]["amber"]) == ("steady", "off")
@@ -175,7 +175,7 @@ def test_an_acknowledged_outage_outlives_its_beacon(in_outage, number, eventuall
     eventually(lambda: not in_outage.status()["state"]["starting"], "it has read again")
     assert in_outage.status()["lamps"]["red"] == "steady"
     assert in_outage.incident()["id"] == before["id"]
-    assert in_outage.sounds() == heard
+    assert in_outage.sounds() == sounds
 
 
 def test_what_was_well_is_green_only_when_read_again(beacon, eventually):
@@ -224,23 +224,23 @@ services:
     assert abs(ages[0] - ages[1]) < timedelta(seconds=1), "its own age, not ours"
 
 
-def test_incidents_are_listed_and_told(in_outage):
+def test_incidents_are_listed_and_shown(in_outage):
     status, listed, _ = in_outage.cli("incidents")
     assert (status, listed.split()[0]) == (0, "1")
     assert "door: outage, acknowledged" in listed
     for name in ("1", in_outage.incident()["id"]):
-        status, told, _ = in_outage.cli("incidents", name)
+        status, out, _ = in_outage.cli("incidents", name)
         assert status == 0
-        assert "OPENED: outage" in told
-        assert "ACKNOWLEDGED by " in told
-        assert "door/open: unknown -> down, connect_refused" in told
+        assert "OPENED: outage" in out
+        assert "ACKNOWLEDGED by " in out
+        assert "door/open: unknown -> down, connect_refused" in out
     status, _, error = in_outage.cli("incidents", "17")
     assert (status, "no incident '17'" in error) == (1, True)
     in_outage.dies(signal.SIGTERM)
     assert in_outage.cli("incidents")[0] == 3
 
 
-def test_a_history_of_a_newer_beacon_is_left_alone_and_said(beacon, eventually):
+def test_a_history_of_a_newer_beacon_is_left_alone_and_reported(beacon, eventually):
     beacon.state.mkdir()
     db = sqlite3.connect(beacon.state / "history.db")
     db.execute("CREATE TABLE future (x)")
@@ -258,8 +258,8 @@ def test_a_history_of_a_newer_beacon_is_left_alone_and_said(beacon, eventually):
 
 def test_what_latency_is_usual_is_learnt_kept_and_explained(beacon, eventually):
     def pace() -> str:
-        status, told, _ = beacon.cli("explain", "door", "--json")
-        endpoints = json.loads(told)["endpoints"] if status == 0 else {}
+        status, out, _ = beacon.cli("explain", "door", "--json")
+        endpoints = json.loads(out)["endpoints"] if status == 0 else {}
         return endpoints.get("door/open", {}).get("pace") or ""
 
     with socket.create_server(("127.0.0.1", beacon.port)):
@@ -313,7 +313,7 @@ def well(beacon: Beacon) -> bool:
     return beacon.status().get("state", {}).get("storage_degraded") is False
 
 
-def comes_back_and_says_so(beacon: Beacon, first: dict, heard: int, eventually) -> None:
+def comes_back_and_says_so(beacon: Beacon, first: dict, sounds: int, eventually) -> None:
     """Judged, lit, silent about what was acknowledged; and the storage is degraded."""
     assert first["state"]["verdict"] == "outage"
     assert (first["lamps"]["red"], first["lamps"]["green"]) == ("steady", "off")
@@ -321,11 +321,11 @@ def comes_back_and_says_so(beacon: Beacon, first: dict, heard: int, eventually) 
     assert incident["state"] == "acknowledged"
     eventually(lambda: not beacon.status()["state"]["starting"], "it has read again")
     eventually(lambda: beacon.status()["state"]["storage_degraded"], "it says so")
-    told = beacon.cli("status")[1]
-    assert "storage: degraded" in told or beacon.socket.parent != beacon.state
+    out = beacon.cli("status")[1]
+    assert "storage: degraded" in out or beacon.socket.parent != beacon.state
     assert beacon.status()["lamps"]["red"] == "steady"
-    assert beacon.sounds() == heard
-    assert "Traceback" not in beacon.said()
+    assert beacon.sounds() == sounds
+    assert "Traceback" not in beacon.log()
 
 
 def test_a_database_of_somebody_else(acknowledged, eventually):
@@ -335,15 +335,15 @@ def test_a_database_of_somebody_else(acknowledged, eventually):
     database = beacon.state / "history.db"
     shutil.chown(database, "root", "root")
     database.chmod(0o644)
-    heard = beacon.sounds()
-    comes_back_and_says_so(beacon, beacon.start(program=AS_NOBODY), heard, eventually)
+    sounds = beacon.sounds()
+    comes_back_and_says_so(beacon, beacon.start(program=AS_NOBODY), sounds, eventually)
     before = database.read_bytes()
-    assert "the history cannot be written" in beacon.said()
+    assert "the history cannot be written" in beacon.log()
     shutil.chown(database, NOBODY, NOBODY)
     eventually(lambda: well(beacon), "the storage is well again")
     assert beacon.dies(signal.SIGTERM) == 0
     assert database.read_bytes() != before, "it was written"
-    assert beacon.sounds() == heard
+    assert beacon.sounds() == sounds
 
 
 @pytest.mark.parametrize("runtime", [True, False], ids=["runtime", "no-runtime"])
@@ -353,25 +353,25 @@ def test_a_directory_of_somebody_else(acknowledged, eventually, elsewhere, runti
     for path in beacon.state.iterdir():
         path.chmod(0o644)
     beacon.state.chmod(0o755)
-    heard = beacon.sounds()
+    sounds = beacon.sounds()
     if runtime:
         first = beacon.start(program=AS_NOBODY, RUNTIME_DIRECTORY=str(elsewhere / "runtime"))
-        comes_back_and_says_so(beacon, first, heard, eventually)
-        assert "control socket" not in beacon.said()
+        comes_back_and_says_so(beacon, first, sounds, eventually)
+        assert "control socket" not in beacon.log()
     else:
         (beacon.state / "control.sock").unlink()  # left by a kill; it could not be taken away
-        beacon.start_unheard(AS_NOBODY)
-        eventually(lambda: beacon.said().count("started; endpoints") == 2, "it runs")
-        assert "control.sock cannot be made: `beacon status`, `acknowledge`" in beacon.said()
-        assert "or name another in $RUNTIME_DIRECTORY" in beacon.said()
+        beacon.start_without_answer(AS_NOBODY)
+        eventually(lambda: beacon.log().count("started; endpoints") == 2, "it runs")
+        assert "control.sock cannot be made: `beacon status`, `acknowledge`" in beacon.log()
+        assert "or name another in $RUNTIME_DIRECTORY" in beacon.log()
         assert beacon.cli("status")[0] == 3
-    assert "cannot be written, going on without" in beacon.said()
+    assert "cannot be written, going on without" in beacon.log()
     owned_by_nobody(beacon.state)
     eventually(lambda: well(beacon), "the storage is well again, and commands reach it")
     assert beacon.status()["incidents"][0]["state"] == "acknowledged"
     assert (beacon.state / "running").exists()
     assert beacon.dies(signal.SIGTERM) == 0
-    assert beacon.sounds() == heard
+    assert beacon.sounds() == sounds
 
 
 def test_a_socket_of_somebody_else_is_not_taken(acknowledged):
@@ -379,9 +379,9 @@ def test_a_socket_of_somebody_else_is_not_taken(acknowledged):
     beacon = acknowledged
     (beacon.state / "control.sock").chmod(0o600)
     beacon.state.chmod(0o755)
-    beacon.start_unheard(AS_NOBODY)
+    beacon.start_without_answer(AS_NOBODY)
     assert beacon.ends() == 1
-    assert "another user's, whose beacon may be running" in beacon.said()
+    assert "another user's, whose beacon may be running" in beacon.log()
 
 
 @pytest.mark.integration
@@ -394,11 +394,11 @@ def test_a_card_that_remounts_itself_read_only(acknowledged, eventually, need, f
         head = beacon.config.read_text()
         address = f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:"
         beacon.config.write_text(head.replace("tower:", address))
-        heard, before = beacon.sounds(), (beacon.state / "history.db").read_bytes()
+        sounds, before = beacon.sounds(), (beacon.state / "history.db").read_bytes()
         runtime = str(beacon.state.parent / "runtime")
         mounts = ("unshare", "--mount", "sh", "-c", IN_OWN_MOUNTS, "sh", str(beacon.state))
         first = beacon.start(*mounts, RUNTIME_DIRECTORY=runtime)
-        comes_back_and_says_so(beacon, first, heard, eventually)
+        comes_back_and_says_so(beacon, first, sounds, eventually)
         eventually(lambda: states and states[-1]["storage_degraded"], "it is published")
         assert states[-1]["verdict"] == "outage"
         assert (beacon.state / "history.db").read_bytes() == before
@@ -407,11 +407,11 @@ def test_a_card_that_remounts_itself_read_only(acknowledged, eventually, need, f
         subprocess.run(remount, check=True)
         eventually(lambda: not states[-1]["storage_degraded"], "it is published")
         assert beacon.dies(signal.SIGTERM) == 0
-    assert beacon.sounds() == heard
+    assert beacon.sounds() == sounds
     kept = sqlite3.connect(beacon.state / "history.db")
-    told = kept.execute("SELECT document FROM incidents").fetchall()
+    rows = kept.execute("SELECT document FROM incidents").fetchall()
     kept.close()
-    assert [json.loads(document)["state"] for (document,) in told] == ["acknowledged"]
+    assert [json.loads(document)["state"] for (document,) in rows] == ["acknowledged"]
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from beacon.outputs.control.socket import NoBeacon, NotAllowed, NotAnswering, as
 from beacon.outputs.history.left_book import left_ledger
 
 _QUIET: Final = 2.0
-"""Seconds after which the user is told what is waited for."""
+"""Seconds after which the user sees what is waited for."""
 
 Body = Mapping[str, Any]
 

@@ -62,7 +62,7 @@ class WebSection:
 
 @dataclass(frozen=True, kw_only=True)
 class Defaults:
-    """Times and thresholds where nothing else is said.
+    """Times and thresholds where an endpoint has none of its own.
 
     interval, timeout, retry_interval and failure_threshold hold for the kinds that have
     these very defaults (http, tcp, dns …), not for sign-ins, claims and witnesses.

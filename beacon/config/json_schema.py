@@ -1,6 +1,6 @@
 """The JSON schema of the configuration, for editors, from the types that are checked.
 
-!secret, !env_var and !include are for the reader of the file: an editor must be told of
+!secret, !env_var and !include are for the reader of the file: an editor must know
 these tags (docs/configuration.md).
 """
 

@@ -41,7 +41,7 @@ class QuietHoursSetting:
     end: Annotated[LocalTime, Meta(description="local time at which quiet ends")] = field(
         metadata={"key": "to"}
     )
-    time_zone: Annotated[TimeZone, Meta(description="the room's time zone")]
+    time_zone: Annotated[TimeZone, Meta(description="the site's time zone")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -220,4 +220,4 @@ def _endpoint_prospects(state: EndpointState, timers: Timers) -> Iterator[Prospe
         yield Prospect("read again by then", state.started + state.spec.interval)
     stale = timers.get(state)
     if stale is not None:
-        yield Prospect("unknown, if nothing is heard until then", stale)
+        yield Prospect("unknown, if no reading comes until then", stale)

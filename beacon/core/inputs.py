@@ -67,7 +67,7 @@ class Silence(OperatorEvent):
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """The room's quiet hours began or ended; the edge knows the time zone."""
+    """The site's quiet hours began or ended; the edge knows the time zone."""
 
     at: Moment
     on: bool

@@ -114,7 +114,7 @@ DETAIL_LIMIT: Final = 200
 """Characters of a reading's detail."""
 MOST_RECORDS: Final = 64  # names of records that a reading or an incident keeps
 
-# A server said no: what the guard counts before an account is locked.
+# A server rejected the sign-in: what the guard counts before an account is locked.
 REJECTED: Final = frozenset({Reason.SIGN_IN_REJECTED, Reason.CODE_WRONG})
 
 # Standing, plannable trouble: raises a service to advisory only, without sound.
@@ -180,7 +180,7 @@ class Reading:
 
 
 def joined(kept: tuple[str, ...], further: Iterable[str]) -> tuple[str, ...]:
-    """Names of records that were kept, and new ones behind them as far as there is room."""
+    """Names of records that were kept, and new ones behind them as far as they fit."""
     return tuple(dict.fromkeys((*kept, *further)))[:MOST_RECORDS]
 
 

@@ -36,11 +36,11 @@ from beacon.core.inputs import (
     StorageDegraded,
     TimePassed,
 )
+from beacon.core.memory import Memory
 from beacon.core.model import Moment, Site
 from beacon.core.recall import recall, remember
 from beacon.core.service.operations import Operations
 from beacon.core.service.roll_up import Services
-from beacon.core.snapshot import Memory
 from beacon.core.timers import Timers
 from beacon.core.views import View
 
@@ -106,7 +106,7 @@ class Monitor:
             changed=changed,
             resume=resume,
         )
-        self._operations.resume(memory.overlays, at)
+        self._operations.restore(memory.overlays, at)
         self._judge(at)
         return tuple(self._effects)
 

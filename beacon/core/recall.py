@@ -19,10 +19,10 @@ from beacon.core.effects import (
 from beacon.core.endpoint.paid_reading import PaidReading, let_count, paid_reading
 from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import EndpointState
+from beacon.core.memory import Memory
 from beacon.core.model import CALM, Moment, Reading, Reason
 from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import Services
-from beacon.core.snapshot import Memory
 from beacon.core.tower.alarm import AlarmKept
 from beacon.core.views import EndpointRead
 
@@ -92,7 +92,7 @@ def recall(
     services.overlays.reported_uses = memory.uses
     services.kept = memory.overall
     if memory.silence is not None and services.open_incidents():
-        services.tower.resume_silence(memory.silence, at)
+        services.tower.keep_silent(memory.silence, at)
 
 
 def _keep_from_running(

@@ -99,7 +99,7 @@ class Daemon:
     # --- start, run, stop ---
 
     def run(self) -> int:
-        """Start everything, run until told to stop, stop everything."""
+        """Start everything, run until a signal, stop everything."""
         with self._stack:
             self._stack.callback(self._limit.cancel)  # first in, so that it ends last
             engine = self._start()

@@ -28,7 +28,7 @@ PUBLIC_HEADERS: Final = frozenset(
 )
 """Headers, in small letters, without secrets; all others may hold one."""
 QUOTE_LIMIT: Final = 120
-"""Characters of a foreign text that are shown, unless its place has less room."""
+"""Characters of a foreign text that are shown, unless its place has less space."""
 
 # Characters for private use. Foreign text cannot contain them: `quoted` removes them.
 _BEGIN, _CUT, _END = "\ue000", "\ue001", "\ue002"

@@ -11,9 +11,9 @@ from typing import Final
 from beacon.core.model import Reason
 from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
-from beacon.otp.used_codes import COUNTED, Ledger, Mark
+from beacon.otp.used_codes import COUNTED, HashedToken, Ledger
 
-_ROOM: Final = 10**6  # counters from one day to the next, more than a day has messages
+_PER_DAY: Final = 10**6  # counters from one day to the next, more than a day has messages
 
 
 def spend(run: Run, most: int) -> None:
@@ -21,9 +21,9 @@ def spend(run: Run, most: int) -> None:
     utc = run.clock.utc()
     # One name a month: a clock that was ahead for a while holds nothing up for longer.
     named = f"messages\0{run.endpoint}\0{utc:%Y-%m}".encode()
-    first = utc.day * _ROOM
+    first = utc.day * _PER_DAY
     ledger = run.memory.of(Ledger)
-    sent = ledger.count(Mark(hashlib.sha256(named).digest(), COUNTED), first) - first
+    sent = ledger.count(HashedToken(hashlib.sha256(named).digest(), COUNTED), first) - first
     if sent >= most:
         midnight = utc.replace(hour=0, minute=0, second=0) + timedelta(days=1)
         text = f"all {most} messages of this day are sent, the next from {midnight:%Y-%m-%d} UTC on"

@@ -114,7 +114,7 @@ class Book(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class HashedToken:
     """A token without its seed: what is needed to note its steps."""
 
     fingerprint: bytes
@@ -145,7 +145,7 @@ class Ledger:
             if period == COUNTED:
                 self._next[seed] = max(self._next.get(seed, 0), step + 1)
 
-    def wait(self, token: Token | Mark, utc: float, by: Hashable = None) -> float:
+    def wait(self, token: Token | HashedToken, utc: float, by: Hashable = None) -> float:
         """Seconds until a code may be made and still arrive in its step; 0: now.
 
         Neither late in a step nor in its first moment (a server's clock may be behind ours),
@@ -162,7 +162,7 @@ class Ledger:
         begin = step + EARLIEST + SPREAD * seed[0] / 256
         return max(begin * token.period - utc, 0.0)
 
-    def claim(self, token: Token | Mark, utc: float, by: Hashable = None) -> bool:
+    def claim(self, token: Token | HashedToken, utc: float, by: Hashable = None) -> bool:
         """Mark the present step as used, before its code is sent; false: it already was."""
         entry = (self._hash(token), token.period, int(utc // token.period))
         if not self._free(entry, utc, by):
@@ -170,7 +170,7 @@ class Ledger:
         self._forget(utc)
         return self._mark(entry)
 
-    def count(self, token: Token | Mark, first: int = 0) -> int:
+    def count(self, token: Token | HashedToken, first: int = 0) -> int:
         """The next counter of a token, marked as used before its code is sent; from `first` on."""
         seed = self._hash(token)
         counter = max(first, self._next.get(seed, 0))
@@ -180,7 +180,7 @@ class Ledger:
         self._used.pop((seed, COUNTED, counter - _AHEAD), None)
         return counter
 
-    def give_back(self, token: Token | Mark, counter: int) -> None:
+    def give_back(self, token: Token | HashedToken, counter: int) -> None:
         """This counter's code was never judged: it is the next again, in this process."""
         seed = self._hash(token)
         if 0 < self._next.get(seed, 0) - counter < _AHEAD:
@@ -210,7 +210,7 @@ class Ledger:
             return False
         return by is None or self._promised.setdefault(entry, by) == by
 
-    def _hash(self, token: Token | Mark) -> bytes:
+    def _hash(self, token: Token | HashedToken) -> bytes:
         return hmac.digest(self._key, token.fingerprint, "sha256")
 
     def _forget(self, utc: float) -> None:

@@ -70,7 +70,7 @@ workdocs workmail workspaces xray
 SERVICES: Final = frozenset(_NAMES.split())
 """How the health dashboard names services, in short and in full, without `Amazon` and blanks.
 
-There is no public list of them: one that is missing here is told of, not refused.
+There is no public list of them: one that is missing here is reported, not refused.
 """
 
 
@@ -144,7 +144,7 @@ class AwsEvents(Reach, Kind):
 
 
 def _unknown(services: Iterable[str], named: set[str]) -> tuple[list[Admission], list[str]]:
-    """Services that are probably misspelled, and those we have never heard of."""
+    """Services that are probably misspelled, and those that are on no list."""
     misspelled, unnamed = [], []
     for service in services:
         bare = _bare(service)

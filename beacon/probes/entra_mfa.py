@@ -97,7 +97,7 @@ class EntraMfa(WatchedUsers, GraphApplication):
             return Tally(_within(good, span), _within(bad, span))
         # A success that is not counted yet is not missing: leave out the end of the window.
         span = Span(span.since, known)
-        note = f"successes are told until {iso(known)} only"
+        note = f"successes are counted until {iso(known)} only"
         return Tally(_within(good, span), _within(bad, span), note)
 
     def _series(self, run: Run, name: str, span: Span) -> dict[float, int]:

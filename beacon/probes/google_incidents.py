@@ -1,7 +1,7 @@
 """`google_incidents`: what Google admits, by the history of incidents of Workspace or Cloud.
 
 The list is a history: an incident is open while it has no end. A product that is nowhere in
-it cannot be told from one that is misspelled, and is unknown.
+it looks like one that is misspelled, and is unknown.
 """
 
 from collections.abc import Iterator, Sequence
@@ -139,7 +139,7 @@ def parsed(_: Run, answer: Answer) -> GoogleHistory:
 
 
 def _products(incident: _Incident) -> Sequence[_Product]:
-    """The products in trouble now, where that is told apart."""
+    """The products in trouble now, where the history separates them."""
     return incident.currently_affected_products or incident.affected_products or ()
 
 

@@ -87,7 +87,7 @@ class Ntp(Kind):
         return replace(reading, latency=answered)
 
     def judge(self, offsets: Sequence[float], problems: Sequence[Reading]) -> Reading:
-        """What the offsets of those that told the time come to."""
+        """The reading that the offsets of all answers come to."""
         if not offsets:
             reason = Counter(problem.reason for problem in problems).most_common(1)[0][0]
             return next(problem for problem in problems if problem.reason is reason)

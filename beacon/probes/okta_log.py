@@ -162,7 +162,7 @@ class OktaLog(WatchedUsers, Reach):
         while url is not None and url not in read and len(read) < PAGES and len(found) < most:
             if not same_origin(url, self.url):
                 raise ProbeFailure(
-                    Reason.SOURCE_DEAD, "the next page is said to be at another host"
+                    Reason.SOURCE_DEAD, "the address of the next page is at another host"
                 )
             read.add(url)
             answer, before = self._ask(run, url), len(found)

@@ -37,11 +37,11 @@ LEFTOVERS: Final = 20
 """Messages of earlier runs that are looked for in each folder, in one run."""
 
 NONCE: Final = "nonce"
-MARK: Final = "beacon"
-OWN_MARK: Final = rf"\b{MARK}[0-9a-z]{{16}}\b"
+NONCE_PREFIX: Final = "beacon"
+OWN_NONCE: Final = rf"\b{NONCE_PREFIX}[0-9a-z]{{16}}\b"
 """What every nonce of ours looks like; those of earlier versions had digits."""
 
-_MARKS: Final = TextPattern(OWN_MARK, IGNORE_CASE)
+_NONCES: Final = TextPattern(OWN_NONCE, IGNORE_CASE)
 _MAILBOX_FULL: Final = TextPattern(r"[45]\.2\.2")
 _MEANS: Final = (
     (".7.23", "no PTR record"),
@@ -77,7 +77,7 @@ class OtpEmail(Delivery):
         tuple[Step, ...], Meta(description="requests that send {{ code }} back, as of `flow`")
     ] = ()
     bounces: Annotated[
-        Imap | None, Meta(description="the sender's mailbox, where refusals are told")
+        Imap | None, Meta(description="the sender's mailbox, where refusals arrive")
     ] = None
     late_after: Annotated[
         Duration | None, Meta(description="a warning above; left out: half the lifetime")
@@ -101,7 +101,7 @@ class OtpEmail(Delivery):
         return float(self.late_after or self.lifetime / 2)
 
     @cached_property
-    def _marked(self) -> bool:
+    def _sends_nonce(self) -> bool:
         """Whether its messages hold a word of ours."""
         return self.smtp is not None or any(NONCE in step.needs() for step in self.steps)
 
@@ -109,20 +109,20 @@ class OtpEmail(Delivery):
     def clock_bound(self) -> bool:
         """Whether certificates are verified, codes made or ages judged by our clock."""
         servers = [server for server in (self.mailbox, self.smtp, self.bounces) if server]
-        dates = bool(self.steps) and not self._marked
+        dates = bool(self.steps) and not self._sends_nonce
         return dates or super().clock_bound or any(server.clock_bound for server in servers)
 
     def conflicts(self) -> Iterator[SettingFlaw]:
         """What is wrong with the settings taken together."""
         yield from super().conflicts()
-        if self.pattern is None and not self._marked:
+        if self.pattern is None and not self._sends_nonce:
             text = "nothing to know the message by"
             yield SettingFlaw((), text, "`pattern`, or {{ nonce }} in what the steps send")
         if self.verify and (self.pattern is None or not self.steps):
             yield SettingFlaw(
                 ("verify",), "no code to send back", "`steps`, and `pattern` to find it by"
             )
-        if self.bounces is not None and not self._marked:
+        if self.bounces is not None and not self._sends_nonce:
             text = "nothing to know a refusal by"
             yield SettingFlaw(("bounces",), text, "`smtp`, or {{ nonce }} in what the steps send")
 
@@ -137,7 +137,7 @@ class OtpEmail(Delivery):
         """Have a code sent, and wait for it."""
         talk, nonce = Dialogue(self.flow, run), new_nonce()
         talk.give(NONCE, nonce)
-        requests = self.open_request(run, self._tidy(run, watch), watch.mark(run))
+        requests = self.open_request(run, self._tidy(run, watch), watch.ignore_present(run))
         run.note("IMAP: what comes from now on counts")
         with requests.sending():
             requests.began = run.clock.monotonic()
@@ -164,10 +164,10 @@ class OtpEmail(Delivery):
         Raises `ProbeFailure` where a refusal comes instead.
         """
         while (mail := watch.wait(run, until)) is not None:
-            if self._marked and not mail.parsed.holds(nonce):
+            if self._sends_nonce and not mail.parsed.holds(nonce):
                 seen.others += 1
                 run.note("a message of others")
-            elif self._marked and mail.parsed.bounce is not None:
+            elif self._sends_nonce and mail.parsed.bounce is not None:
                 _note_way(run, mail.parsed)
                 watch.remove(run, mail)
                 seen.delays.append(_delay(mail.parsed.bounce))
@@ -179,18 +179,18 @@ class OtpEmail(Delivery):
                     text=run.hide(code) if code else None,
                     reading=partial(self.judge, mail),
                     dated=mail.parsed.dated is not None,
-                    ownable=not self._marked,
+                    ownable=not self._sends_nonce,
                 )
             else:
                 seen.unmatched += 1
                 run.note("a message in which `pattern` finds nothing")
 
-    def _is_it(self, mail: ImapMessage, mark: str) -> bool:
+    def _is_it(self, mail: ImapMessage, nonce: str) -> bool:
         """Whether this is the message, or a notice of what became of it."""
-        if self._marked and not mail.parsed.holds(mark):
+        if self._sends_nonce and not mail.parsed.holds(nonce):
             return False
         if mail.parsed.bounce is not None:
-            return self._marked
+            return self._sends_nonce
         return self.pattern is None or _code_of(self.pattern, mail) is not None
 
     def _lost(self, run: Run, watch: MailWatch, nonce: str, seen: "_Seen") -> Reading:
@@ -280,12 +280,12 @@ class OtpEmail(Delivery):
         now = run.clock.utc().timestamp()
         requests = self.open_request(run)
         for mail in chain.from_iterable(islice(each, LEFTOVERS) for each in watch.earlier(run)):
-            if not self._is_it(mail, OWN_MARK):
+            if not self._is_it(mail, OWN_NONCE):
                 continue
             if 0.0 < mail.arrived < now - FORGOTTEN_AFTER:
                 run.note("a leftover")
                 watch.remove(run, mail)
-            elif not self._marked and requests.came_after(mail.key, mail.arrived):
+            elif not self._sends_nonce and requests.came_after(mail.key, mail.arrived):
                 run.note("the code of an earlier run")
                 came = run.clock.monotonic() - (now - mail.arrived)
                 requests.match_earlier(came, mail.parsed.sent)
@@ -312,12 +312,12 @@ class _Seen:
 
 def new_nonce() -> str:
     """A word that no other run has. It has no digits, so that no pattern takes it for a code."""
-    return MARK + "".join(secrets.choice(ascii_lowercase) for _ in range(16))
+    return NONCE_PREFIX + "".join(secrets.choice(ascii_lowercase) for _ in range(16))
 
 
 def _code_of(pattern: str, mail: ImapMessage) -> str | None:
     """The code in a message. Our own nonces may be in it, and are no codes."""
-    body, head = (_MARKS.sub("…", text) for text in (mail.text, mail.head))
+    body, head = (_NONCES.sub("…", text) for text in (mail.text, mail.head))
     return code_in(pattern, replace(mail, text=body, head=head))
 
 
@@ -336,7 +336,7 @@ def _note_way(run: Run, message: MailMessage) -> None:
     for before, hop in pairwise(message.hops):
         run.note(f"mail: {quoted(before.by)} to {quoted(hop.by)}: {hop.at - before.at:+.0f} s")
     found = " ".join(f"{name}={result}" for name, result in message.authentication.items())
-    run.note(f"mail: {found or 'nothing said of spf, dkim, dmarc'}")
+    run.note(f"mail: {found or 'no results of spf, dkim, dmarc'}")
 
 
 def _slowest(message: MailMessage) -> list[str]:

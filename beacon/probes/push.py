@@ -121,7 +121,9 @@ class Push(Kind):
     window: Annotated[
         Duration, msgspec.Meta(description="mails of how long are judged together")
     ] = field(default=Duration(900))
-    minimum: Annotated[Count, msgspec.Meta(description="mails without which nothing is said")] = 5
+    minimum: Annotated[
+        Count, msgspec.Meta(description="fewer mails in the window are not judged")
+    ] = 5
     min_ratio: Annotated[
         float, msgspec.Meta(gt=0, le=1, description="the share of mails that must arrive")
     ] = 0.5

@@ -99,7 +99,7 @@ class Radius(Kind):
             value = getattr(self, name)
             if value is not None and not 0 < len(value.encode()) <= LONGEST:
                 yield SettingFlaw(
-                    (name,), "not a length RADIUS has room for", f"1 to {LONGEST} bytes"
+                    (name,), "not a length that RADIUS allows", f"1 to {LONGEST} bytes"
                 )
         digits = "0" * (self.code.digits if self.code else 0)
         for name, text in self._texts.items():

@@ -31,7 +31,7 @@ class RadiusStatus(Kind):
         """What is wrong with the settings taken together."""
         if not 0 < len(self.nas_identifier.encode()) <= LONGEST:
             allowed = f"1 to {LONGEST} bytes"
-            yield SettingFlaw(("nas_identifier",), "not a length RADIUS has room for", allowed)
+            yield SettingFlaw(("nas_identifier",), "not a length that RADIUS allows", allowed)
 
     def look(self, run: Run) -> Reading:
         """Ask once. A sound FreeRADIUS does not sign this answer, so it is not demanded."""

@@ -1,7 +1,7 @@
-"""`twilio_messages`: what became of a text message, as Twilio's own API tells it.
+"""`twilio_messages`: what became of a text message, by Twilio's own API.
 
 Steps over HTTP make a server send a message through this account, which then appears among its
-messages. Both what is said of it count: `status` and `error_code`. "sent" is handed to a carrier,
+messages. Both `status` and `error_code` count. "sent" is handed to a carrier,
 which is not received. A message's body, which holds the code, is never looked at.
 """
 

@@ -39,12 +39,12 @@ class Owner(Enum):
 class CodeRequest:
     """A request for a code: when, by the monotonic clock and in UTC, and the mailbox then.
 
-    `mark`: for each folder (its name and validity), the number of the next message at that time.
+    `next_numbers`: for each folder (its name and validity) the number of its next message then.
     """
 
     at: float
     utc: float
-    mark: Mapping[tuple[bytes, int], int] = field(default_factory=dict)
+    next_numbers: Mapping[tuple[bytes, int], int] = field(default_factory=dict)
 
 
 class UnansweredRequests:
@@ -108,7 +108,7 @@ class OpenRequests:
         if not self.earlier:
             return False
         oldest = self.earlier[0]
-        first = oldest.mark.get((place.folder, place.validity))
+        first = oldest.next_numbers.get((place.folder, place.validity))
         return arrived >= oldest.utc if first is None else place.uid >= first
 
     def match_earlier(self, now: float, sent: float | None = None) -> bool:

@@ -143,11 +143,11 @@ class Delivery(Reach, Kind):
         self,
         run: Run,
         earlier_came: str = "",
-        mark: Mapping[tuple[bytes, int], int] | None = None,
+        next_numbers: Mapping[tuple[bytes, int], int] | None = None,
     ) -> OpenRequests:
         """The request this run is about to make, beside the earlier ones whose code may come."""
         now = run.clock.monotonic()
-        request = CodeRequest(now, run.clock.utc().timestamp(), mark or {})
+        request = CodeRequest(now, run.clock.utc().timestamp(), next_numbers or {})
         unanswered = run.memory.of(UnansweredRequests)
         return OpenRequests(unanswered, request, unanswered.recent(now), earlier_came)
 

@@ -103,7 +103,9 @@ class Step:
         for section in ("rejected", "prefer"):
             if getattr(self, section) is not None:
                 text = "a clean-up step changes no reading"
-                yield SettingFlaw((section,), text, "expect: what is not met is told")
+                yield SettingFlaw(
+                    (section,), text, "expect: what is not met is shown in the detail"
+                )
         for path, template in self.templates():
             if template.uses.codes or template.uses.awaited:
                 allowed = "secrets, variables, captured values"

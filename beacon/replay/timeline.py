@@ -160,11 +160,11 @@ class TimelinePrinter:
                 self._line(f"{_INDENT}  {self._text(entry.what, text)}")
 
     def _folded(self, text: str) -> list[str]:
-        room = None if self._width is None else self._width - len(_INDENT) - 2
-        if room is None:
+        width = None if self._width is None else self._width - len(_INDENT) - 2
+        if width is None:
             return [text]
         return textwrap.wrap(
-            text, max(room, _NARROWEST), break_long_words=False, break_on_hyphens=False
+            text, max(width, _NARROWEST), break_long_words=False, break_on_hyphens=False
         )
 
     def _text(self, what: str, text: str) -> str:

@@ -258,7 +258,7 @@ ALIASES = {
 
 
 @pytest.mark.parametrize("what", ALIASES)
-def test_an_alias_that_changes_is_told(kept, beacon, proposed, what):
+def test_an_alias_that_changes_is_reported(kept, beacon, proposed, what):
     old, new, reason = ALIASES[what]
     status, out, _ = beacon("check", str(kept), "--zone", proposed((old, new)), "--json")
     assert status == 1
@@ -334,7 +334,7 @@ def test_the_message_says_who_stops_receiving_codes(kept, beacon, proposed, tmp_
     ]
 
 
-def test_the_configuration_tells_selectors_and_senders(serve, beacon, server, tmp_path):
+def test_selectors_and_senders_come_from_the_configuration(serve, beacon, server, tmp_path):
     config = tmp_path / "beacon.yaml"
     config.write_text(
         textwrap.dedent(f"""\
@@ -352,7 +352,7 @@ def test_the_configuration_tells_selectors_and_senders(serve, beacon, server, tm
     assert (kept["selectors"], kept["senders"]) == (["s1"], ["192.0.2.10"])
 
 
-def test_what_is_wrong_already_is_told(serve, beacon, server):
+def test_what_is_wrong_already_is_reported(serve, beacon, server):
     serve(OTP.replace(SPF, ""))
     status, out, err = beacon("golden", "otp.example", "--selector", "s9", "--server", server.at)
     assert status == 0
@@ -439,13 +439,13 @@ def test_a_dead_or_missing_delegation_differs(check, text, words):
     """Live DNS still has the keys where they were: that is the old zone, and no excuse."""
     status, found = check(text)
     assert status == 1
-    assert any(words in said for _, said in found), found
+    assert any(words in message for _, message in found), found
 
 
 def test_a_server_that_does_not_speak_for_what_is_delegated_to_it(check, server, at_port_53):
     status, found = check(f"_domainkey NS ns.keys\nns.keys A {at_port_53(server.at)}\n")
     assert status == 1
-    assert any("does not serve it" in said for _, said in found), found
+    assert any("does not serve it" in message for _, message in found), found
 
 
 def test_a_delegation_as_it_is_served_is_asked_of_live_dns(

@@ -163,7 +163,7 @@ def test_usage_errors_exit_with_64(words, capsys):
 
 
 @pytest.mark.parametrize("words", [["status"], ["sandbox", "serve"], ["drill", "outage"]])
-def test_what_a_command_does_not_know_is_told_with_its_own_usage(words, capsys):
+def test_what_a_command_does_not_know_is_reported_with_its_own_usage(words, capsys):
     with pytest.raises(SystemExit) as end:
         main([*words, "--bogus", "x"])
     assert end.value.code == 64
@@ -204,7 +204,7 @@ def test_status_imports_nothing_that_only_the_daemon_needs(tmp_path):
     assert set(done.stdout.split()) & (heavy | {"beacon.daemon", "beacon.config"}) == set()
 
 
-# A daemon that is told to stop while its parts are still being imported.
+# A daemon that is stopped while its parts are still being imported.
 EARLY = """
 import os, signal, sys
 from importlib.abc import MetaPathFinder
@@ -221,7 +221,7 @@ main(["run", *sys.argv[2:]])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_daemon_told_to_stop_before_it_has_begun_ends_in_order(number, config, tmp_path):
+def test_a_daemon_stopped_before_it_has_begun_ends_in_order(number, config, tmp_path):
     run = [sys.executable, "-c", EARLY, str(int(number)), "-c", str(config)]
     done = subprocess.run(
         [*run, "--state-dir", str(tmp_path / "state")], capture_output=True, check=False, timeout=60
@@ -276,7 +276,7 @@ def test_check_of_a_good_file_is_one_line_and_its_warnings(config, capsys):
 @pytest.mark.parametrize(
     ("words", "status"), [(["check"], 78), (["probe", "door/open"], 3), (["lamp-test"], 1)]
 )
-def test_a_bad_file_is_told_with_every_problem(words, status, bad, capsys, tmp_path):
+def test_a_bad_file_is_reported_with_every_problem(words, status, bad, capsys, tmp_path):
     state = ["--state-dir", str(tmp_path)] if words[0] == "lamp-test" else []
     with pytest.raises(SystemExit) as end:
         main([*words, "-c", str(bad), *state])
@@ -412,8 +412,8 @@ ORDERED = [
 ]
 
 
-@pytest.mark.parametrize(("words", "request_", "said"), ORDERED, ids=lambda x: str(x)[:40])
-def test_an_overlay_is_ordered_over_the_socket(serve, capsys, words, request_, said):
+@pytest.mark.parametrize(("words", "request_", "line"), ORDERED, ids=lambda x: str(x)[:40])
+def test_an_overlay_is_ordered_over_the_socket(serve, capsys, words, request_, line):
     asked = []
 
     def note(request, by):
@@ -423,7 +423,7 @@ def test_an_overlay_is_ordered_over_the_socket(serve, capsys, words, request_, s
     state = serve(**{words[0]: note})
     assert main([*words, *state]) == 0
     assert asked == [{"action": words[0], **request_}]
-    assert capsys.readouterr().out == said + "\n"
+    assert capsys.readouterr().out == line + "\n"
     assert main([*words, "--json", *state]) == 0
     assert json.loads(capsys.readouterr().out) == {"ok": True}
 
@@ -484,7 +484,7 @@ EXPLAINED = {
 }
 
 
-def test_explain_tells_it_in_lines_or_as_json(serve, capsys):
+def test_explain_prints_lines_or_json(serve, capsys):
     state = serve(explain=lambda request, by: EXPLAINED)
     assert main(["explain", "door", "--json", *state]) == 0
     assert json.loads(capsys.readouterr().out) == {"ok": True} | EXPLAINED
@@ -635,7 +635,7 @@ NOW = "2026-01-08T14:37:00.000+00:00"
 OPEN = KNOWN | {"number": 4, "closed_at": None, "state": "open", "cause": None, "impact": None}
 
 
-def test_incidents_are_told_line_by_line(serve, capsys):
+def test_incidents_are_listed_line_by_line(serve, capsys):
     long = OPEN | {"state": "acknowledged", "service": "microsoft-sign-in", "cause": "vendor"}
     lost = KNOWN | {"closed_at": None}
     found = {"incidents": [long, OPEN, KNOWN, lost], "storage_degraded": True, "now": NOW}
@@ -651,7 +651,7 @@ def test_incidents_are_told_line_by_line(serve, capsys):
     )
 
 
-def test_none_are_told_so_and_json_is_the_answer(serve, capsys):
+def test_without_incidents_there_is_a_line_and_json_is_the_answer(serve, capsys):
     none = {"incidents": [], "storage_degraded": False, "now": NOW}
     state = serve(incidents=lambda request, by: none)
     assert main(["incidents", *state]) == 0
@@ -660,7 +660,7 @@ def test_none_are_told_so_and_json_is_the_answer(serve, capsys):
     assert json.loads(capsys.readouterr().out)["incidents"] == []
 
 
-def test_one_incident_is_told_with_its_story(serve, capsys):
+def test_one_incident_is_shown_with_its_story(serve, capsys):
     happened = {"at": "2026-01-05T12:00:00.000+00:00", "service": "door", "incident": 3}
     answer = {
         "incident": KNOWN,

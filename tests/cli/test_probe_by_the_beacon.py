@@ -47,7 +47,7 @@ services:
 
 @pytest.fixture
 def provider(vendor: Any) -> Any:
-    """Answers with 200, or, when told to, with something else or only later."""
+    """Answers with 200, or, when the test asks for it, with something else or only later."""
     vendor.free = threading.Event()
     vendor.free.set()
 
@@ -100,7 +100,7 @@ class Running:
         self.engine.ask(lambda: self.engine.act(event), 60)
 
     def health(self) -> str:
-        """Of the sign-in, as people are told."""
+        """Of the sign-in, as people see it."""
         shown = ask(self.served, {"action": "status"})["endpoints"]
         return str(shown["door/sign-in"]["health"])
 

@@ -1,4 +1,4 @@
-"""What a run by hand is said to lead to, and that nothing secret is in it."""
+"""What the output says that a run by hand leads to, and that nothing secret is in it."""
 
 import socket
 from collections.abc import Callable, Mapping
@@ -72,17 +72,17 @@ def test_every_class_of_evidence_leads_somewhere(evidence: Evidence) -> None:
     assert "; then " in leads_to(replace(SPEC, evidence=evidence), Reading(Reason.DEADLINE))
 
 
-def said(reading: Reading, width: int, *notes: str, verbose: bool = False) -> str:
+def printed(reading: Reading, width: int, *notes: str, verbose: bool = False) -> str:
     return in_words(run_body(SPEC, reading, notes, ""), width, verbose=verbose)
 
 
 def test_long_notes_and_details_are_wrapped_and_phases_aligned() -> None:
     reading = Reading(Reason.OK, "word " * 30, 1.5, (("a-rather-long-step", 1.0), ("b", 0.5)))
-    text = said(reading, 72, "    1.0 ms  " + "note " * 40, verbose=True)
+    text = printed(reading, 72, "    1.0 ms  " + "note " * 40, verbose=True)
     assert max(map(len, text.splitlines())) <= 72
     assert "  a-rather-long-step   1000.0 ms\n  b                     500.0 ms" in text
-    assert "note" not in said(reading, 72, "note")
-    assert said(Reading(Reason.OK), 0) == "mfa/sign-in: pass  ok"
+    assert "note" not in printed(reading, 72, "note")
+    assert printed(Reading(Reason.OK), 0) == "mfa/sign-in: pass  ok"
 
 
 def alone(
@@ -92,7 +92,7 @@ def alone(
     return run_alone(replace(config, probes={spec.id: probe}), spec, wait, ProbeMemory(), codes)
 
 
-def test_what_may_not_run_is_told_as_its_reading(endpoint_file: Config) -> None:
+def test_a_run_that_is_not_allowed_is_shown_as_a_reading(endpoint_file: Config) -> None:
     waited: list[float] = []
 
     class Refusing:
@@ -123,7 +123,7 @@ def test_what_must_wait_waits_and_its_secrets_are_masked(endpoint_file: Config) 
     assert "*** was sent" in run["notes"][0]
 
 
-def test_a_run_that_overstays_is_told_by_its_phase(endpoint_file: Config) -> None:
+def test_a_run_that_overstays_is_shown_with_its_phase(endpoint_file: Config) -> None:
 
     class Hanging:
         def wait(self, _utc: float, _memory: ProbeMemory) -> float:
@@ -138,7 +138,7 @@ def test_a_run_that_overstays_is_told_by_its_phase(endpoint_file: Config) -> Non
     assert alone(endpoint_file, Hanging())["reason"] is Reason.DEADLINE
 
 
-def test_what_a_run_does_past_its_deadline_is_waited_for_and_told(endpoint_file: Config) -> None:
+def test_what_a_run_does_past_its_deadline_is_waited_for_and_shown(endpoint_file: Config) -> None:
     class Tidy:
         def wait(self, utc: float, memory: ProbeMemory) -> float:
             return 0.0

@@ -112,7 +112,7 @@ class SignIn(Base):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told(Base):
+class Push(Base):
     """What others deliver."""
 
     ABILITIES: ClassVar = Abilities(
@@ -137,9 +137,9 @@ class Told(Base):
 KINDS: Mapping[str, type] = {
     "http": Http,
     "page": Page,
+    "push": Push,
     "sign-in": SignIn,
     "tcp": Tcp,
-    "told": Told,
 }
 
 Load = Callable[..., Config]

@@ -54,7 +54,7 @@ def test_mistake_is_answered_in_these_words(case, tmp_path, monkeypatch, kinds):
 
 
 def messages(source: str) -> Iterator[str]:
-    """Texts of what is said to be wrong: the first long text of each refusing call."""
+    """Texts of messages about mistakes: the first long text of each refusing call."""
     refusing = {"SettingRefused", "add", "refuse", "_note", "TooLarge"}
     for call in ast.walk(ast.parse(source)):
         if not isinstance(call, ast.Call):
@@ -74,12 +74,12 @@ def template(text: ast.expr) -> str:
 
 
 def test_no_message_goes_untested():
-    said = "\n".join(line for case in CASES for line in expected(case))
+    expected_lines = "\n".join(line for case in CASES for line in expected(case))
     unsaid = []
     for file in sorted(SOURCE.rglob("*.py")):
         for message in messages(file.read_text()):
             words = message.replace("\0", "")
             pattern = ".*".join(re.escape(part) for part in message.split("\0"))
-            if words and words not in TESTED_ELSEWHERE and not re.search(pattern, said):
+            if words and words not in TESTED_ELSEWHERE and not re.search(pattern, expected_lines):
                 unsaid.append(f"{file.name}: {words}")
     assert not unsaid

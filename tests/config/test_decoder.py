@@ -1,4 +1,4 @@
-"""Trees to typed values: every sort of type, and what is said of what does not fit."""
+"""Trees to typed values: every sort of type, and the message where something does not fit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -126,7 +126,7 @@ def test_what_fits(build, text, name, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
         ("text: [a]", "1:7: text: not allowed: a list; text"),
         ("text: null", "1:7: text: not allowed: nothing; text"),
@@ -156,18 +156,18 @@ def test_what_fits(build, text, name, value):
         (f"number: {'x' * 99}", f"1:9: number: not allowed: '{'x' * 59}…; a number"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit(build, text, said):
-    assert build(text) == [said]
+def test_what_does_not_fit(build, text, problem):
+    assert build(text) == [problem]
 
 
 @pytest.mark.parametrize(
     "key", ["text", "whatever", "either", "times", "pair", "both", "many", "some", "inner", "tree"]
 )
 @pytest.mark.parametrize("value", ["!env_var NO", "[!env_var NO]", "{a: !env_var NO}"])
-def test_what_could_not_be_read_is_told_once(build, key, value):
-    said = build(f"{key}: {value}")
-    assert sum("environment variable NO is not set" in line for line in said) == 1
-    assert len(said) <= 2
+def test_what_could_not_be_read_is_reported_once(build, key, value):
+    lines = build(f"{key}: {value}")
+    assert sum("environment variable NO is not set" in line for line in lines) == 1
+    assert len(lines) <= 2
 
 
 def test_what_could_not_be_read_has_no_value(tmp_path):
@@ -178,9 +178,9 @@ def test_what_could_not_be_read_has_no_value(tmp_path):
 
 @pytest.mark.parametrize("key", ["flag", "number", "pause", "size", "many", "inner", "pair"])
 def test_a_secret_is_not_shown_by_any_sort_of_type(build, key):
-    (said,) = build(f"{key}: !secret word", "word: hunter2\n")
-    assert "!secret word" in said
-    assert "hunter2" not in said
+    (line,) = build(f"{key}: !secret word", "word: hunter2\n")
+    assert "!secret word" in line
+    assert "hunter2" not in line
 
 
 def test_a_tree_is_given_as_it_is(build):
@@ -191,7 +191,7 @@ def test_a_tree_is_given_as_it_is(build):
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "words"),
     [
         (str, "text"),
         (bool, "true or false"),
@@ -208,5 +208,5 @@ def test_a_tree_is_given_as_it_is(build):
         (Pair, "a value that it can read"),
     ],
 )
-def test_what_may_be_written_is_described(kind, said):
-    assert describe(kind) == said
+def test_what_may_be_written_is_described(kind, words):
+    assert describe(kind) == words

@@ -100,5 +100,5 @@ def test_the_real_kinds_have_a_schema():
 @pytest.mark.parametrize("kind", probes.kinds())
 def test_no_kind_has_a_key_that_every_endpoint_has(kind):
     common = set(specs(EndpointSection)) | set(specs(WitnessSection))
-    both = {"code_lifetime"}  # said once, heard by the judgement and by who waits for the code
+    both = {"code_lifetime"}  # given once, read by the judgement and by what waits for the code
     assert common & set(specs(probes.load(kind))) <= both

@@ -223,9 +223,9 @@ def test_what_is_pushed_has_times_of_its_own(load_text):
     text = (
         "site: soc\nweb: {}\nmqtt: {broker: mqtt://h.example}\nservices:\n"
         "  - name: Mail\n    endpoints:\n"
-        "      - {name: a, type: told, token: correct horse battery}\n"
-        "      - {name: b, type: told, mqtt: true, every: 1d}\n"
-        "      - {name: c, type: told, mqtt: true, every: 1d, success_threshold: 4}\n"
+        "      - {name: a, type: push, token: correct horse battery}\n"
+        "      - {name: b, type: push, mqtt: true, every: 1d}\n"
+        "      - {name: c, type: push, mqtt: true, every: 1d, success_threshold: 4}\n"
         "defaults: {interval: 10s, success_threshold: 7}\n"
     )
     a, b, c = load_text(text).watched.services[0].endpoints
@@ -330,8 +330,8 @@ def test_what_is_written_in_a_replay_is_checked_all_the_same(replay):
     document.refuse(("events", 0, "fail"), "nothing happens")
     with pytest.raises(ConfigError) as caught:
         document.check()
-    said = [str(problem).partition("replay.yaml:")[2] for problem in caught.value.problems]
-    assert [line.partition(";")[0] for line in said] == [
+    lines = [str(problem).partition("replay.yaml:")[2] for problem in caught.value.problems]
+    assert [line.partition(";")[0] for line in lines] == [
         "7:42: config.services[0].endpoints[0].urll: unknown key",
         "7:58: config.services[0].endpoints[0].tries: not allowed: 0",
         "10:10: events[0].fail: nothing happens",
@@ -340,7 +340,7 @@ def test_what_is_written_in_a_replay_is_checked_all_the_same(replay):
 
 
 @pytest.mark.parametrize("place", ["services", "endpoints", "witnesses"])
-def test_a_list_with_something_unreadable_is_told_of_once(load_text, place):
+def test_a_list_with_something_unreadable_is_reported_once(load_text, place):
     lists = {"services": "", "endpoints": "", "witnesses": ""} | {place: "!env_var NO, "}
     text = f"""
 site: soc

@@ -51,8 +51,8 @@ def row(key: str, spec: Spec) -> str:
 def default(spec: Spec) -> str:
     if spec.required:
         return "required"
-    told = [m.extra_json_schema["default"] for m in metas(spec.kind) if m.extra_json_schema]
-    value = told[0] if told else written(spec.default)
+    defaults = [m.extra_json_schema["default"] for m in metas(spec.kind) if m.extra_json_schema]
+    value = defaults[0] if defaults else written(spec.default)
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, list):

@@ -122,7 +122,7 @@ def test_a_sound_policy_has_no_flaws(made, settings):
         (own("own.key", "broken.pem"), "key", "cannot use {0}/broken.pem with {0}/own.key: "),
     ],
 )
-def test_each_flaw_is_told_where_it_is(made, settings, path, message):
+def test_each_flaw_is_reported_where_it_is(made, settings, path, message):
     """What a file contains may be in the middle of its renewal; what is written may not."""
     [(where, text, _)] = policy_of(made, settings).flaws()
     assert where == (path,)
@@ -206,7 +206,7 @@ CA, OWN = {"ca": "last.pem"}, own("last.key", "last.pem")
         (OWN, [15, 90], None, ""),
     ],
 )
-def test_the_last_day_of_our_own_files_is_told(tmp_path, settings, days, kind, message):
+def test_the_last_day_of_our_own_files_is_reported(tmp_path, settings, days, kind, message):
     lasting(tmp_path, *days)
     found = [(path, type(text), text) for path, text, _ in policy_of(tmp_path, settings).flaws()]
     wanted = (tuple(settings)[:1], kind, f"{tmp_path}/last.pem: {message}")
@@ -297,22 +297,22 @@ def test_every_certificate_in_the_file_is_an_anchor(authority, tmp_path, trusted
     (tmp_path / "cert").write_bytes(b"".join(chain) if sent == "whole chain" else chain[0])
     policy = TlsPolicy(ca=str(tmp_path / "ca.pem"))
     assert list(policy.flaws()) == []
-    said = shake(context(policy), serving(tmp_path / "cert", tmp_path / "key"))
+    failure = shake(context(policy), serving(tmp_path / "cert", tmp_path / "key"))
     missing = trusted == "root" and sent == "leaf alone"
-    assert said == ("unable to get local issuer certificate" if missing else "")
+    assert failure == ("unable to get local issuer certificate" if missing else "")
 
 
 def test_an_anchor_still_needs_the_name_and_its_time(authority, tmp_path):
     past = datetime.now(UTC) - timedelta(days=9)
-    for name, pair, said in (
+    for name, pair, message in (
         ("name", authority.issue_cert("other.example.com"), "Hostname mismatch"),
         ("time", authority.issue_cert(HOST, not_after=past), "certificate has expired"),
     ):
         pair.private_key_pem.write_to_path(tmp_path / "key")
         pair.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
         policy = TlsPolicy(ca=str(tmp_path / f"{name}.pem"))
-        heard = shake(context(policy), serving(tmp_path / f"{name}.pem", tmp_path / "key"))
-        assert heard.startswith(said)
+        failure = shake(context(policy), serving(tmp_path / f"{name}.pem", tmp_path / "key"))
+        assert failure.startswith(message)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from coverage import Coverage
 from beacon.core.effects import Announced, Effect, IndicationChanged, Sounded
 from beacon.core.indication import Colour, Indication
 from beacon.core.inputs import Acknowledge
+from beacon.core.memory import with_moments
 from beacon.core.model import Endpoint, Evidence, Moment, Reading, Reason, Service, Site, Verdict
-from beacon.core.snapshot import with_moments
 from beacon.core.views import IncidentView
 from beacon.replay.simulation import PASSING, Simulation
 

@@ -101,7 +101,7 @@ def test_a_silent_endpoint_says_when_it_will_be_unknown(explained):
     again, stale = ask()[1].prospects
     assert (again.what, again.at) == ("read again by then", ask()[1].started + 60.0)
     assert harness.now <= again.at
-    assert stale.what == "unknown, if nothing is heard until then"
+    assert stale.what == "unknown, if no reading comes until then"
     assert stale.at > harness.now
 
 

@@ -521,7 +521,7 @@ class TestOperators:
         assert harness.sounds == ["three_pulses"]
 
 
-def test_a_three_lamp_tower_tells_blindness_by_its_slot_alone(make_harness):
+def test_a_three_lamp_tower_shows_blindness_by_its_slot_alone(make_harness):
     harness = make_harness(preset=Preset.TOWER_3).advance(10 * MINUTE).script(None, SIGN_IN)
     harness.advance(10 * MINUTE)
     assert harness.lamps == {}
@@ -715,7 +715,7 @@ class TestNeverLying:
         harness.script(None, SIGN_IN).advance(HOUR).script(None, "sms/sign-in").advance(HOUR)
         assert harness.sounds == ["chirp", "chirp"]
 
-    def test_a_three_lamp_tower_tells_blind_and_starting_both(self, make_harness, usual_service):
+    def test_a_three_lamp_tower_shows_blind_and_starting_both(self, make_harness, usual_service):
         harness = make_harness(usual_service("mfa"), usual_service("sms"), preset=Preset.TOWER_3)
         harness.script(None, "sms/sign-in", SIGN_IN).advance(1)
         ok = Reading(Reason.OK)

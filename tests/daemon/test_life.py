@@ -105,7 +105,7 @@ def endpoint(name: str, port: int, **settings: Any) -> str:
 
 
 class Daemon:
-    """One daemon process; its configuration, state and words."""
+    """One daemon process; its configuration, state and log."""
 
     def __init__(self, directory: Path, eventually: Callable[..., None]) -> None:
         self.config = directory / "beacon.yaml"
@@ -155,7 +155,7 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         assert self.process is not None
-        assert self.process.poll() is None, self.said()
+        assert self.process.poll() is None, self.log()
         try:
             answer = self.ask(action="status")
         except NoBeacon:
@@ -170,7 +170,7 @@ class Daemon:
         assert self.process is not None
         return self.process.wait(120)
 
-    def said(self) -> str:
+    def log(self) -> str:
         return self.errors.read_text()
 
     def end(self) -> None:
@@ -226,11 +226,11 @@ class Broker:
     """Somebody who hears all topics of ours at a real broker."""
 
     def __init__(self, port: int) -> None:
-        self.heard: dict[str, list[str]] = {}
+        self.received: dict[str, list[str]] = {}
         self.head = HEAD.replace("tower:", f"mqtt: {{broker: 'mqtt://127.0.0.1:{port}'}}\ntower:")
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self.client.on_connect = lambda *_: self.client.subscribe("mfa-beacon/#")
-        self.client.on_message = lambda _c, _u, m: self.heard.setdefault(m.topic, []).append(
+        self.client.on_message = lambda _c, _u, m: self.received.setdefault(m.topic, []).append(
             m.payload.decode()
         )
 
@@ -268,8 +268,8 @@ def test_a_signal_ends_it_in_order_and_leaves_nothing(daemon, listening, eventua
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
     assert sorted(p.name for p in daemon.state.iterdir()) == LEFT
-    assert "INFO beacon.daemon.life: stopped" in daemon.said()
-    assert "Traceback" not in daemon.said()
+    assert "INFO beacon.daemon.life: stopped" in daemon.log()
+    assert "Traceback" not in daemon.log()
 
 
 def test_a_worker_that_never_comes_back_does_not_hold_the_end(daemon, closed):
@@ -285,9 +285,9 @@ def test_when_the_core_breaks_it_ends_in_order_and_says_where(daemon, closed):
     daemon.write(endpoint("open", closed))
     daemon.spawn(program=BREAKING)
     assert daemon.wait() == 1
-    assert "the beacon broke and stops" in daemon.said()
-    assert re.search(r"builtins\.\w+Error", daemon.said())
-    assert "hunter2" not in daemon.said()
+    assert "the beacon broke and stops" in daemon.log()
+    assert re.search(r"builtins\.\w+Error", daemon.log())
+    assert "hunter2" not in daemon.log()
     assert sorted(p.name for p in daemon.state.iterdir()) == LEFT
 
 
@@ -314,8 +314,8 @@ def test_quiet_hours_are_quiet_from_the_start(daemon, closed, eventually):
     daemon.write(endpoint("shut", closed), head=HEAD.replace("driver", f"buzzer: {buzzer}, driver"))
     daemon.start("--log-level", "debug")
     eventually(lambda: daemon.status()["incidents"], "an incident is open")
-    eventually(lambda: "opened" in daemon.said(), "it is logged")
-    assert "sound:" not in daemon.said()
+    eventually(lambda: "opened" in daemon.log(), "it is logged")
+    assert "sound:" not in daemon.log()
 
 
 def test_reload_keeps_what_is_unchanged_and_takes_what_is_new(
@@ -335,7 +335,7 @@ def test_reload_keeps_what_is_unchanged_and_takes_what_is_new(
     assert (
         after["endpoints"]["door/shut"]["failures"] > before["endpoints"]["door/shut"]["failures"]
     )
-    assert "reloaded; endpoints: 2" in daemon.said()
+    assert "reloaded; endpoints: 2" in daemon.log()
 
 
 def test_an_unchanged_reload_keeps_what_probes_remember(daemon, vendor, eventually):
@@ -349,7 +349,7 @@ def test_an_unchanged_reload_keeps_what_probes_remember(daemon, vendor, eventual
     for reloads in range(3):
         assert daemon.ask(**asked)["outcome"] == "pass"
         daemon.signal(signal.SIGHUP)
-        eventually(lambda: daemon.said().count("reloaded; end") > reloads, "a reload")  # noqa: B023
+        eventually(lambda: daemon.log().count("reloaded; end") > reloads, "a reload")  # noqa: B023
     assert (vendor.paths.count("/token"), vendor.paths.count("/") >= 3) == (1, True)
 
 
@@ -361,19 +361,19 @@ def test_systemd_hears_how_it_goes(daemon, listening, eventually):
         systemd.settimeout(30)
         daemon.spawn(NOTIFY_SOCKET=str(receiver), WATCHDOG_USEC="15000000")
 
-        def heard(word: str) -> str:
+        def receive(word: str) -> str:
             while not (message := systemd.recv(4096).decode()).startswith(word):
                 pass
             return message
 
-        heard("READY=1")
-        heard("WATCHDOG=1")
-        heard("STATUS=ok: door ok")
+        receive("READY=1")
+        receive("WATCHDOG=1")
+        receive("STATUS=ok: door ok")
         daemon.signal(signal.SIGHUP)
-        heard("RELOADING=1")
-        heard("READY=1")
+        receive("RELOADING=1")
+        receive("READY=1")
         daemon.signal(signal.SIGTERM)
-        heard("STOPPING=1")
+        receive("STOPPING=1")
     assert daemon.wait() == 0
 
 
@@ -381,7 +381,7 @@ def test_a_bad_configuration_starts_nothing(daemon):
     daemon.write(endpoint("open", 70000), endpoint("open", 7, timeout="1m"))
     daemon.spawn()
     assert daemon.wait() == 78
-    assert len(daemon.said().splitlines()) >= 3
+    assert len(daemon.log().splitlines()) >= 3
     assert not daemon.state.exists()
 
 
@@ -395,7 +395,7 @@ def test_a_start_in_the_middle_of_a_renewal_waits_for_the_new_key(daemon, listen
     daemon.write("      - " + json.dumps(asked | {"local": True, "tls": tls}))
     daemon.start()
     eventually(lambda: reads(daemon, "pair") == ("unknown", "own_credentials"), "it says why")
-    assert f"the key in {key} does not belong to {pem}" in daemon.said()
+    assert f"the key in {key} does not belong to {pem}" in daemon.log()
     new.private_key_pem.write_to_path(key)
     eventually(lambda: reads(daemon, "pair")[0] == "down", "it asks with the new pair")
 
@@ -408,7 +408,7 @@ def test_a_start_in_the_middle_of_a_renewal_waits_for_the_new_key(daemon, listen
         ("a file", "a file.*choose one this user may write with --state-dir"),
     ],
 )
-def test_what_stops_a_start_is_told_and_nothing_is_left(daemon, listening, hindrance, words):
+def test_what_stops_a_start_is_reported_and_nothing_is_left(daemon, listening, hindrance, words):
     daemon.state = state = daemon.state.with_name("a file" if hindrance == "a file" else "state")
     driver = "lgpio" if hindrance == "no pins" else "mock"
     daemon.write(endpoint("open", listening), head=HEAD.replace("mock", driver))
@@ -434,7 +434,7 @@ def test_what_stops_a_start_is_the_last_word_and_the_exit_status_is_1(daemon, li
     daemon.state.write_text("a file")
     daemon.spawn()
     assert daemon.wait() == 1
-    assert daemon.said().splitlines()[-1].startswith(f"beacon: state directory {daemon.state}: ")
+    assert daemon.log().splitlines()[-1].startswith(f"beacon: state directory {daemon.state}: ")
 
 
 def test_a_counter_is_never_used_twice_even_by_a_beacon_that_is_killed(daemon):
@@ -475,7 +475,7 @@ def test_a_counter_is_never_used_twice_even_by_a_beacon_that_is_killed(daemon):
     assert len(asked) >= 4
 
 
-def test_no_secret_is_ever_said(daemon, closed, eventually):
+def test_no_secret_is_ever_logged(daemon, closed, eventually):
     """The canary: it flies in headers, passwords and queries, and is seen in no log."""
     canary = "hunter2canary"
     (daemon.state.parent / "secrets.yaml").write_text(f"canary: {canary}\n")
@@ -509,66 +509,66 @@ def test_no_secret_is_ever_said(daemon, closed, eventually):
     thread.join(60)
     server.close()
     assert any(canary.encode() in request for request in asked)
-    assert canary not in daemon.said()
+    assert canary not in daemon.log()
     assert canary not in status
 
 
 @pytest.mark.integration
 def test_mqtt_hears_it_come_reload_and_go(daemon, listening, broker, eventually):
-    heard = broker.heard
+    received = broker.received
     daemon.write(endpoint("open", listening), head=broker.head)
     daemon.start()
     says = "mfa-beacon/test/availability"
-    eventually(lambda: heard.get(says, [""])[-1] == "online", "it is online")
-    eventually(lambda: "mfa-beacon/test/health" in heard, "it says how it is")
-    health = json.loads(heard["mfa-beacon/test/health"][-1])
+    eventually(lambda: received.get(says, [""])[-1] == "online", "it is online")
+    eventually(lambda: "mfa-beacon/test/health" in received, "it says how it is")
+    health = json.loads(received["mfa-beacon/test/health"][-1])
     assert health["rss_mb"] > 10
     assert health["stalled"] is False
-    eventually(lambda: verdict(heard) == "ok", "the state is there")
-    eventually(lambda: heard.get("mfa-beacon/test/lamp/green", [""])[-1] == "steady")
+    eventually(lambda: verdict(received) == "ok", "the state is there")
+    eventually(lambda: received.get("mfa-beacon/test/lamp/green", [""])[-1] == "steady")
     why = "mfa-beacon/test/explain/door"
-    eventually(lambda: explained(heard, why) == "up", "it says why")
+    eventually(lambda: explained(received, why) == "up", "it says why")
 
     daemon.write(endpoint("open", listening), endpoint("new", listening), head=broker.head)
     daemon.signal(signal.SIGHUP)
-    eventually(lambda: "mfa-beacon/test/endpoint/door/new" in heard, "the new one is there")
-    assert "offline" not in heard[says], "a reload is no death"
-    infos = [json.loads(info) for info in heard["mfa-beacon/test/info"]]
+    eventually(lambda: "mfa-beacon/test/endpoint/door/new" in received, "the new one is there")
+    assert "offline" not in received[says], "a reload is no death"
+    infos = [json.loads(info) for info in received["mfa-beacon/test/info"]]
     assert len({info["config_hash"] for info in infos}) == 2
     assert len({info["started_at"] for info in infos}) == 1
 
     daemon.write(endpoint("open", listening), head=broker.head)
     daemon.signal(signal.SIGHUP)
     gone = "mfa-beacon/test/endpoint/door/new"
-    eventually(lambda: heard[gone][-1] == "", "what is gone is emptied")
+    eventually(lambda: received[gone][-1] == "", "what is gone is emptied")
 
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
-    eventually(lambda: heard[says][-1] == "offline", "it has said goodbye")
+    eventually(lambda: received[says][-1] == "offline", "it is offline")
 
 
 @pytest.mark.integration
 @pytest.mark.realtime
-def test_a_judge_that_hangs_is_told_over_mqtt_within_ten_seconds(
+def test_a_judge_that_hangs_is_published_over_mqtt_within_ten_seconds(
     daemon, listening, broker, eventually
 ):
-    heard = broker.heard
+    received = broker.received
     daemon.write(endpoint("open", listening), head=broker.head)
     daemon.spawn(program=STALLING)
-    eventually(lambda: verdict(heard) == "ok", "it has begun", 30)
+    eventually(lambda: verdict(received) == "ok", "it has begun", 30)
     began = time.monotonic()
     (daemon.state / "hang").touch()
-    eventually(lambda: said_to_stall(heard), "its hanging is told", 30)
-    assert verdict(heard) == "blind"
+    eventually(lambda: published_stalled(received), "its hanging is published", 30)
+    assert verdict(received) == "blind"
     assert time.monotonic() - began < 10
-    door = json.loads(heard["mfa-beacon/test/service/door"][-1])
+    door = json.loads(received["mfa-beacon/test/service/door"][-1])
     assert door["verdict"] == "blind"
     assert "stalled" in door["explanation"]
     daemon.process.kill()
 
 
-def said_to_stall(heard: dict[str, list[str]]) -> bool:
-    return json.loads(heard.get("mfa-beacon/test/health", ["{}"])[-1]).get("stalled", False)
+def published_stalled(received: dict[str, list[str]]) -> bool:
+    return json.loads(received.get("mfa-beacon/test/health", ["{}"])[-1]).get("stalled", False)
 
 
 def pipe() -> tuple[int, int]:
@@ -648,12 +648,12 @@ def pushing(port: int, *, head: str = HEAD) -> str:
     return head.replace("tower:", f"web: {{bind: '127.0.0.1:{port}'}}\ntower:")
 
 
-def pushed(port: int, token: str, path: str = "door/browser", **told: Any) -> int:
+def pushed(port: int, token: str, path: str = "door/browser", **members: Any) -> int:
     """Push over HTTP; the status, 0 where nobody listens."""
     try:
         return requests.post(
             f"http://127.0.0.1:{port}/api/push/{path}",
-            json={"reason": "ok", "at": time.time()} | told,
+            json={"reason": "ok", "at": time.time()} | members,
             headers={"Authorization": f"Bearer {token}"},
             timeout=10,
         ).status_code
@@ -667,7 +667,7 @@ def reads(daemon: Daemon, name: str = "browser") -> tuple[str, str]:
     return str(found.get("health")), str(found.get("reason"))
 
 
-def test_what_is_pushed_over_http_lights_the_lamps_and_no_token_is_told(
+def test_what_is_pushed_over_http_lights_the_lamps_and_no_token_is_shown(
     daemon, free_port, eventually
 ):
     port, old, new = free_port(), "canary-of-a-first-token", "canary-of-another-token"
@@ -695,9 +695,9 @@ def test_what_is_pushed_over_http_lights_the_lamps_and_no_token_is_told(
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
     assert pushed(other, new) == 0
-    for said in (daemon.said(), status):
-        assert old not in said
-        assert new not in said
+    for output in (daemon.log(), status):
+        assert old not in output
+        assert new not in output
 
 
 @pytest.mark.integration
@@ -706,9 +706,9 @@ def test_a_flood_of_pushes_keeps_nothing_from_the_lamps(
 ):
     """By HTTP and MQTT at once, to one endpoint, while another is polled and one client drips."""
     web, token = free_port(), "canary-of-a-token"
-    told = {"name": "browser", "type": "push", "token": token, "mqtt": True, "local": True}
+    browser = {"name": "browser", "type": "push", "token": token, "mqtt": True, "local": True}
     head = pushing(web, head=broker.head)
-    daemon.write(endpoint("open", listening), "      - " + json.dumps(told), head=head)
+    daemon.write(endpoint("open", listening), "      - " + json.dumps(browser), head=head)
     daemon.start()
     eventually(lambda: pushed(web, token) == 200, "a push is taken")
     with contextlib.ExitStack() as open_drips:
@@ -729,13 +729,13 @@ def test_a_flood_of_pushes_keeps_nothing_from_the_lamps(
     assert reads(daemon, "open") == ("up", "ok")
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
-    assert "Traceback" not in daemon.said()
-    assert daemon.said().count("too many") <= 4
+    assert "Traceback" not in daemon.log()
+    assert daemon.log().count("too many") <= 4
 
 
-def explained(heard: dict[str, list[str]], topic: str) -> str:
+def explained(received: dict[str, list[str]], topic: str) -> str:
     """The health of the door, as the explanation has it."""
-    document = json.loads(heard.get(topic, ['{"endpoints": {}}'])[-1])
+    document = json.loads(received.get(topic, ['{"endpoints": {}}'])[-1])
     return str(document["endpoints"].get("door/open", {}).get("health"))
 
 
@@ -746,8 +746,8 @@ def connected(client: mqtt.Client, port: int) -> bool:
     return False
 
 
-def verdict(heard: dict[str, list[str]]) -> str:
-    return json.loads(heard.get("mfa-beacon/test/state", ["{}"])[-1]).get("verdict", "")
+def verdict(received: dict[str, list[str]]) -> str:
+    return json.loads(received.get("mfa-beacon/test/state", ["{}"])[-1]).get("verdict", "")
 
 
 def test_in_a_terminal_the_tower_is_drawn_and_the_log_does_not_spoil_it(
@@ -807,10 +807,10 @@ def test_a_state_directory_gone_read_only_is_lived_without(daemon, listening, ev
 
     eventually(answers, "it answers")
     daemon.process.send_signal(signal.SIGTERM)
-    said, _ = daemon.process.communicate(timeout=120)
-    assert daemon.process.returncode == 0, said
-    assert "going on without" in said
-    assert "Traceback" not in said
+    output, _ = daemon.process.communicate(timeout=120)
+    assert daemon.process.returncode == 0, output
+    assert "going on without" in output
+    assert "Traceback" not in output
 
 
 def test_mqtt_does_not_bring_dnspython_and_does_not_hinder_it():

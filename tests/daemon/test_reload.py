@@ -1,4 +1,4 @@
-"""Outputs that come later are told all that stands; those that go cost nobody anything."""
+"""Outputs that come later are offered all that stands; those that go cost nobody anything."""
 
 import logging
 from dataclasses import dataclass, field, replace
@@ -49,14 +49,14 @@ def config(*names: str) -> Config:
 class RecordingOutput:
     name: str = "output"
     fails: bool = False
-    told: list = field(default_factory=list)
+    offered: list = field(default_factory=list)
     life: list = field(default_factory=list)
 
     def start(self):
         self.life.append("start")
 
     def offer(self, effects):
-        self.told.append(tuple(effects))
+        self.offered.append(tuple(effects))
 
     def stop(self, budget):
         self.life.append("stop")
@@ -82,34 +82,34 @@ def at_once(call):
     call()
 
 
-def test_a_new_output_is_told_what_stands_and_then_what_comes(engine, clock):
+def test_a_new_output_is_offered_what_stands_and_then_what_comes(engine, clock):
     engine.start({})
     made = [RecordingOutput(), RecordingOutput()]
     queue = list(made)
     outputs = ReloadableOutputs(engine, lambda _config: [queue.pop(0)])
     outputs.show(config("a", "b"), at_once)
     first, second = made
-    [known] = first.told
+    [known] = first.offered
     assert {type(effect) for effect in known} >= {OverallChanged, ServiceChanged}
     now = clock.monotonic()
     engine.turn([Observed(now, name, Reading(Reason.OK), now) for name in ("s/a", "s/b")])
-    assert any(isinstance(effect, EndpointRead) for effect in first.told[1])
+    assert any(isinstance(effect, EndpointRead) for effect in first.offered[1])
 
     engine.reconfigure(site("a"), {})
     outputs.show(config("a"), at_once)
     assert first.life == ["start", "stop"]
     assert second.life == ["start"]
-    [known] = second.told
+    [known] = second.offered
     assert [e.endpoint for e in known if isinstance(e, EndpointRead)] == ["s/a"]
-    told = len(first.told)
+    before = len(first.offered)
     engine.turn([Observed(now, "s/a", Reading(Reason.SLOW), now)])
-    assert (len(first.told), len(second.told)) == (told, 2)
+    assert (len(first.offered), len(second.offered)) == (before, 2)
     outputs.stop()
     outputs.stop()
     assert second.life == ["start", "stop"]
 
 
-def test_one_that_is_made_again_stays_and_is_told_what_stands(engine, clock):
+def test_one_that_is_made_again_stays_and_is_offered_what_stands(engine, clock):
     engine.start({})
     stays, first, second = RecordingOutput("stays"), RecordingOutput(), RecordingOutput()
     made = [[stays, first], [stays, second]]
@@ -118,12 +118,12 @@ def test_one_that_is_made_again_stays_and_is_told_what_stands(engine, clock):
     engine.reconfigure(site("a"), {})
     outputs.show(config("a"), at_once)
     assert (stays.life, first.life, second.life) == (["start"], ["start", "stop"], ["start"])
-    known, changed, again = stays.told
+    known, changed, again = stays.offered
     assert {type(effect) for effect in again} == {type(effect) for effect in known}
     assert changed, "what the new site changed"
     now = clock.monotonic()
     engine.turn([Observed(now, "s/a", Reading(Reason.OK), now)])
-    assert len(stays.told) == 4, "each effect once"
+    assert len(stays.offered) == 4, "each effect once"
 
 
 def test_one_that_does_not_end_keeps_no_other_from_ending(engine, caplog):
@@ -198,7 +198,7 @@ def test_a_reload_says_what_needs_a_restart(caplog):
     assert "reloaded; endpoints: 1" in caplog.text
 
 
-def test_a_bad_file_is_told_with_every_problem_and_changes_nothing(caplog):
+def test_a_bad_file_is_logged_with_every_problem_and_changes_nothing(caplog):
     problems = [Problem(Position("beacon.yaml", line, 5), "door", "wrong") for line in (9, 10)]
     follow = Mock()
     load = Mock(side_effect=ConfigError(problems))

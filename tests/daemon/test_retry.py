@@ -35,7 +35,7 @@ def test_what_can_be_done_is_done_at_once(retry):
     assert (place.written, retry.any) == (1, False)
 
 
-def test_what_cannot_is_said_once_and_done_once_as_soon_as_it_can_be(retry, eventually, caplog):
+def test_what_cannot_be_done_is_logged_once_and_done_as_soon_as_possible(retry, eventually, caplog):
     caplog.set_level(logging.INFO)
     place, other = Place(), Place()
     retry.do(place.write, "nothing is remembered")

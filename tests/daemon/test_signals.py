@@ -129,7 +129,7 @@ while True:
     signal.pause()
 """
 
-# The terminal's first process is told of its end, and tells nobody, as make does.
+# The terminal's first process gets its SIGHUP and passes it on to nobody, as make does.
 UNDER_MAKE = [*IN_TERMINAL, "bash", "-c"]
 
 
@@ -157,13 +157,13 @@ def test_one_whose_terminal_goes_without_a_signal_stops_once(
         os.kill(watching, signal.SIGUSR1)
         assert says(process) == "looked", "the terminal is there"
         window.close()
-        said: list[str] = []
-        while said.count("looked") < 2:
-            if said[-1:] != ["stop"]:
+        lines: list[str] = []
+        while lines.count("looked") < 2:
+            if lines[-1:] != ["stop"]:
                 os.kill(watching, signal.SIGUSR1)
-            said.append(says(process))
+            lines.append(says(process))
         os.kill(watching, signal.SIGKILL)
-    assert said == looks
+    assert lines == looks
 
 
 def test_one_whose_terminal_is_closed_while_it_starts_stops(
@@ -182,6 +182,6 @@ def test_one_whose_terminal_is_closed_while_it_starts_stops(
         window.close()
         watching = int(says(process))
         os.kill(watching, signal.SIGUSR1)
-        said = [says(process), says(process)]
+        lines = [says(process), says(process)]
         os.kill(watching, signal.SIGKILL)
-    assert said == ["stop", "looked"]
+    assert lines == ["stop", "looked"]

@@ -1,4 +1,4 @@
-"""A judge that only writes down, probes that do as told, and an engine around them."""
+"""A judge that only records, scripted probes, and an engine around them."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ OK = Reading(Reason.OK)
 
 @dataclass
 class NotingJudge:
-    """Answers what it is told to; keeps every event."""
+    """Gives scripted answers; keeps every event."""
 
     answer: Callable[[Event], tuple[Effect, ...]] = lambda event: ()
     deadline: float | None = None
@@ -86,7 +86,7 @@ class Passing:
 
 
 class Hanging:
-    """Hangs in a phase until told to go on: a name resolution that no socket wakes."""
+    """Hangs in a phase until the test lets it go on: a name resolution that no socket wakes."""
 
     def __init__(self, phase: Phase = Phase.DNS) -> None:
         self.phase = phase

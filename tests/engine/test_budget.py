@@ -12,10 +12,10 @@ def test_one_run_holds_so_much_and_not_a_byte_more() -> None:
     holder = Budget(one=2 << 20, together=9 << 20).holder()
     holder.hold(1 << 20)
     holder.hold(1 << 20)
-    with pytest.raises(TooMuchHeld) as told:
+    with pytest.raises(TooMuchHeld) as raised:
         holder.hold(1)
-    assert not told.value.ours
-    assert told.value.words == "the answers of one run are longer than 2 MiB together"
+    assert not raised.value.ours
+    assert raised.value.words == "the answers of one run are longer than 2 MiB together"
 
 
 def test_all_runs_together_hold_so_much_until_one_is_over(
@@ -27,10 +27,10 @@ def test_all_runs_together_hold_so_much_until_one_is_over(
     second.hold(1 << 20)
     with caplog.at_level(logging.WARNING):
         for _ in range(10):
-            with pytest.raises(TooMuchHeld) as told:
+            with pytest.raises(TooMuchHeld) as raised:
                 second.hold(1)
-    assert told.value.ours
-    assert told.value.words == "all runs together hold more than 3 MiB"
+    assert raised.value.ours
+    assert raised.value.words == "all runs together hold more than 3 MiB"
     counts = [record.getMessage().rpartition("(")[2] for record in caplog.records]
     assert counts == ["1 so far)", "10 so far)"]
     first.let_go()

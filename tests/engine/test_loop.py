@@ -50,7 +50,7 @@ def test_runs_happen_on_the_grid_and_reach_the_judge(house, clock, passing):
     assert all(e.regular for e in house.judge.readings())
 
 
-def test_what_is_pushed_is_never_run_and_a_change_of_it_is_told(house, clock, passing):
+def test_what_is_pushed_is_never_run_and_its_new_settings_reach_the_judge(house, clock, passing):
     probe, other = passing(), passing()
     house.engine.start(
         {"a/b": ScheduledProbe(probe, None, 2.0), "c/d": ScheduledProbe(other, 10.0, 2.0)}
@@ -88,7 +88,7 @@ def test_an_endpoint_whose_last_reading_counts_is_not_run_at_once(house, clock, 
     assert probe.runs == 1
 
 
-def test_a_deadline_of_the_judge_is_told(house, clock):
+def test_the_judge_is_called_at_its_deadline(house, clock):
     house.watch({})
     house.judge.deadline = 1003.0
     clock.advance(2.999)
@@ -345,7 +345,7 @@ def test_the_loop_waits_for_the_next_thing_due(house, clock):
     assert house.engine._next_wake() == 1000.25
 
 
-def test_a_sign_that_breaks_costs_only_itself_and_is_told_once(make_house, clock, caplog):
+def test_a_poll_that_breaks_costs_only_itself_and_is_logged_once(make_house, clock, caplog):
     asked = []
 
     def broken(_at: float) -> None:

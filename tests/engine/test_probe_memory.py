@@ -29,10 +29,10 @@ class Remembering:
 
     def observe(self, run: Run) -> Reading:
         seen = run.memory.of(Seen)
-        said = " ".join(seen)
+        seen_words = " ".join(seen)
         self.free.wait(60)
         seen.append(self.word)
-        return Reading(Reason.OK, said)
+        return Reading(Reason.OK, seen_words)
 
 
 def free(word: str = "a") -> Remembering:
@@ -66,7 +66,7 @@ def read(house, clock) -> str:
 
 
 @pytest.mark.parametrize(
-    ("fresh", "timeout", "said"),
+    ("fresh", "timeout", "detail"),
     [
         (free(), 2.0, "waited a waited"),
         (free("b"), 2.0, "waited"),
@@ -74,16 +74,16 @@ def read(house, clock) -> str:
     ],
     ids=["unchanged", "another setting", "another timeout"],
 )
-def test_a_reload_keeps_the_memory_of_equal_settings(house, clock, fresh, timeout, said):
+def test_a_reload_keeps_the_memory_of_equal_settings(house, clock, fresh, timeout, detail):
     house.watch({"a/b": free()})
     assert read(house, clock) == "waited"
     house.engine.reconfigure(Site(id="x"), {"a/b": ScheduledProbe(fresh, 10.0, timeout)})
-    assert read(house, clock) == said
+    assert read(house, clock) == detail
 
 
-@pytest.mark.parametrize(("word", "said"), [("a", "waited a waited"), ("b", "waited")])
+@pytest.mark.parametrize(("word", "detail"), [("a", "waited a waited"), ("b", "waited")])
 def test_a_run_that_goes_on_over_a_reload_writes_into_the_memory_of_its_own_settings(
-    make_house, clock, word, said
+    make_house, clock, word, detail
 ):
     house, old = make_house(clock), Remembering()
     house.watch({"a/b": old})
@@ -93,7 +93,7 @@ def test_a_run_that_goes_on_over_a_reload_writes_into_the_memory_of_its_own_sett
     old.free.set()
     while house.engine.workers.task("a/b"):
         house.turn(wait=10)
-    assert read(house, clock) == said
+    assert read(house, clock) == detail
 
 
 def test_two_endpoints_with_equal_settings_remember_apart(make_house, eventually):

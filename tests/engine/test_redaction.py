@@ -117,12 +117,12 @@ WRITINGS: dict[str, Callable[[str], str]] = {
 def test_however_it_is_written(written: Callable[[str], str], secret: str) -> None:
     places = (("", ""), ("Wrong: ", ", sorry"), ("x" * 110, ""), ("k=", "&c=1"))
     for (before, after), codes in itertools.product(places, (False, True)):
-        said = clear(f"no: {quoted(before + written(secret) + after)}", secret, codes=codes)
-        shown = said.removeprefix(f"no: {before}").removesuffix(after)
-        assert written(secret)[1:-1].lower() not in said.lower()
-        assert set(shown) - set("b'") <= set("*…") or "***" in said
+        text = clear(f"no: {quoted(before + written(secret) + after)}", secret, codes=codes)
+        shown = text.removeprefix(f"no: {before}").removesuffix(after)
+        assert written(secret)[1:-1].lower() not in text.lower()
+        assert set(shown) - set("b'") <= set("*…") or "***" in text
         letters = [char for char in shown.lower() if char.isalnum()]
-        assert len(letters) < 6, said
+        assert len(letters) < 6, text
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,9 @@ def test_a_short_secret_withholds_the_whole_text() -> None:
 
 
 def test_where_people_sign_in_numbers_are_hidden() -> None:
-    said = quoted("code 834211 or 834 211, of 12:30, in 123 s")
-    assert clear(said, codes=True) == "code *** or ***, of 12:30, in 123 s"
-    assert clear(said) == "code 834211 or 834 211, of 12:30, in 123 s"
+    text = quoted("code 834211 or 834 211, of 12:30, in 123 s")
+    assert clear(text, codes=True) == "code *** or ***, of 12:30, in 123 s"
+    assert clear(text) == "code 834211 or 834 211, of 12:30, in 123 s"
 
 
 @pytest.mark.parametrize("nothing", [None, 7, ["canary"], "", " \n"])

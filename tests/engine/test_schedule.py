@@ -144,7 +144,7 @@ def test_an_endpoint_that_went_and_came_back_runs_once_a_turn():
     assert len(turns_until(schedule, 9.99)) == 1
 
 
-def test_turns_begin_when_told_and_go_on_from_there():
+def test_turns_begin_when_asked_and_go_on_from_there():
     schedule = made({"a/b": 900.0, "a/c": 900.0}, 0.0)
     schedule.begin("a/b", 500.0)
     schedule.begin("gone/away", 1.0)

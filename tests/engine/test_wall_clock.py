@@ -118,8 +118,8 @@ def live(make_house):
 @pytest.fixture
 def undisturbed(live):
     effects = live({})
-    told = [e.what.value for e in effects if isinstance(e, Announced)]
-    assert {"opened", "relapsed", "recovering", "closed"} <= set(told), "there is something to see"
+    announced = [e.what.value for e in effects if isinstance(e, Announced)]
+    assert {"opened", "relapsed", "recovering", "closed"} <= set(announced), "enough happens"
     assert sum(isinstance(e, IndicationChanged) for e in effects) > 10
     return effects
 
@@ -150,6 +150,6 @@ def test_time_in_which_the_machine_sleeps_passes_too():
     """Ten hours asleep, as a time namespace shows them: only CLOCK_BOOTTIME counts those."""
     asleep = ["unshare", "--time", "--boottime", "36000", sys.executable, "-c"]
     say = "import time; from beacon.engine.clock import SystemClock as C; "
-    told = "print(C().monotonic() - time.clock_gettime(time.CLOCK_MONOTONIC))"
-    done = subprocess.run([*asleep, say + told], capture_output=True, text=True, check=True)
+    difference = "print(C().monotonic() - time.clock_gettime(time.CLOCK_MONOTONIC))"
+    done = subprocess.run([*asleep, say + difference], capture_output=True, text=True, check=True)
     assert float(done.stdout) > 35_999

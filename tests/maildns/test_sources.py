@@ -25,7 +25,7 @@ SILENT = Found(State.FAILED, why="no answer", silent=True)
 
 
 @pytest.mark.parametrize(
-    ("told", "found", "doubt"),
+    ("answers", "found", "doubt"),
     [
         ([ANSWER], ANSWER, ""),
         ([GONE, SILENT], GONE, ""),
@@ -43,15 +43,15 @@ SILENT = Found(State.FAILED, why="no answer", silent=True)
         ([SILENT], SILENT, ""),
     ],
 )
-def test_one_answer_of_many(told, found, doubt):
-    said = combine(told)
-    assert (said.state, said.verified, said.bogus, said.why) == (
+def test_one_answer_of_many(answers, found, doubt):
+    combined = combine(answers)
+    assert (combined.state, combined.verified, combined.bogus, combined.why) == (
         found.state,
         found.verified,
         found.bogus,
         found.why,
     )
-    assert said.doubt == doubt
+    assert combined.doubt == doubt
 
 
 NAME = dns.name.from_text("otp.example")

@@ -38,7 +38,7 @@ NAME = dns.name.from_text("www.deep.example.com")
 Answers = dict[tuple[str, str], dict[str, list[str]]]
 
 
-def told(answers: Answers) -> Callable[[bytes], list[bytes]]:
+def resolver_with(answers: Answers) -> Callable[[bytes], list[bytes]]:
     """A resolver that knows these sections by name and type, and else says an empty yes."""
 
     def answer(data: bytes) -> list[bytes]:
@@ -114,12 +114,12 @@ SOA = "SOA ns1.example.com. host.example.com. 1 1 1 1 1"
     ],
 )
 def test_the_zone_of_a_name_is_found(udp_server, answers):
-    resolver = Peer("127.0.0.1", udp_server(told(answers)).port)
+    resolver = Peer("127.0.0.1", udp_server(resolver_with(answers)).port)
     assert zone_servers(run(), NAME, [resolver]) == (Peer("ns1.example.com", 53),)
 
 
-def test_no_zone_anywhere_is_told(udp_server):
-    resolver = Peer("127.0.0.1", udp_server(told({})).port)
+def test_no_zone_anywhere_is_reported(udp_server):
+    resolver = Peer("127.0.0.1", udp_server(resolver_with({})).port)
     with pytest.raises(ProbeFailure) as trouble:
         zone_servers(run(), NAME, [resolver])
     assert trouble.value.reading.reason is Reason.DNS_NO_ANSWER
@@ -129,7 +129,7 @@ def test_the_next_resolver_is_asked_where_the_first_fails(udp_server, free_port)
     answers = {("ns1.example.com.", "AAAA"): {"answer": ["ns1.example.com. AAAA 2001:db8::5"]}}
     resolvers = [
         Peer("127.0.0.1", free_port()),
-        Peer("127.0.0.1", udp_server(told(answers)).port),
+        Peer("127.0.0.1", udp_server(resolver_with(answers)).port),
     ]
     wanted = [Peer("ns1.example.com", 53), Peer("192.0.2.9", 54), Peer("ns2.example.com", 53)]
     found, lost = locate(run(), wanted, resolvers)
@@ -195,8 +195,8 @@ def test_who_refuses_both_ways_has_refused(udp_server, second):
         query = dns.message.from_wire(data)
         response = dns.message.make_response(query)
         response.set_rcode(dns.rcode.FORMERR)
-        said = [response.to_wire()]
-        return said if query.edns >= 0 or second == ["FORMERR"] else second
+        refusal_message = [response.to_wire()]
+        return refusal_message if query.edns >= 0 or second == ["FORMERR"] else second
 
     server = udp_server(answer)
     (reply,) = ask(
@@ -265,8 +265,8 @@ def test_an_answer_of_thousands_of_records_is_not_read(one_port, udp_server, ove
     def serve() -> None:
         connection, _ = stream.accept()
         with connection:
-            said = wire(connection.recv(2000)[2:])
-            connection.sendall(struct.pack("!H", len(said)) + said)
+            message = wire(connection.recv(2000)[2:])
+            connection.sendall(struct.pack("!H", len(message)) + message)
 
     thread = threading.Thread(target=serve, daemon=True)
     if over_tcp:
@@ -285,7 +285,7 @@ def test_an_answer_of_thousands_of_records_is_not_read(one_port, udp_server, ove
 
 
 def test_many_questions_are_put_in_batches_and_the_silent_are_left_out(udp_server):
-    good, mute = udp_server(told({})), udp_server(lambda data: [])
+    good, mute = udp_server(resolver_with({})), udp_server(lambda data: [])
     peers = [Peer("127.0.0.1", each.port) for each in (good, mute)]
     questions = [
         (peer, question(dns.name.from_text(f"n{number}.example"), dns.rdatatype.A))

@@ -27,7 +27,7 @@ class Street:
 
     def __init__(self, stack):
         self._stack, self._numbers = stack, count(2)
-        self.heard = {}
+        self.received = {}
         first = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         self.port = first.getsockname()[1]
 
@@ -45,14 +45,14 @@ class Street:
 
     def _serve(self, host, answer):
         listener = self._stack.enter_context(socket.create_server((host, self.port)))
-        self.heard[host] = []
+        self.received[host] = []
 
         def accept():
             with contextlib.suppress(OSError):
                 while True:
                     peer, _ = listener.accept()
                     with peer:
-                        self.heard[host].append(peer.recv(65536))
+                        self.received[host].append(peer.recv(65536))
                         peer.sendall(answer)
 
         threading.Thread(target=accept, daemon=True).start()
@@ -92,8 +92,8 @@ def names(monkeypatch):
     return say
 
 
-def told(probe, budget=20.0):
-    """The reading of one run, as the prober tells it."""
+def reading_of(probe, budget=20.0):
+    """The reading of one run, as the prober returns it."""
     run = Run(SystemClock(), budget)
     try:
         reading = probe.observe(run)
@@ -131,7 +131,7 @@ REFUSED = "connection refused"
 def test_what_addresses_do_is_what_is_read(street, names, does, reason, named):
     hosts = [street.house(each) for each in does]
     names(*hosts)
-    reading = told(Tcp(host="name.example.com", port=street.port))
+    reading = reading_of(Tcp(host="name.example.com", port=street.port))
     assert reading.reason is reason
     for place, words in named:
         assert f"{hosts[place]}:{street.port}: {words}" in reading.detail
@@ -142,21 +142,21 @@ def test_what_addresses_do_is_what_is_read(street, names, does, reason, named):
 @pytest.mark.parametrize("does", [["silent"], ["silent", "silent"], ["refuses", "silent"]])
 def test_silence_of_all_that_are_left_is_a_timeout_of_connecting(street, names, does):
     names(*(street.house(each) for each in does))
-    reading = told(Tcp(host="name.example.com", port=street.port), budget=0.7)
+    reading = reading_of(Tcp(host="name.example.com", port=street.port), budget=0.7)
     assert reading.reason is Reason.CONNECT_TIMEOUT
 
 
 @pytest.mark.parametrize("does", ["refuses", "silent"])
-def test_a_dead_address_is_told_by_every_run_until_it_answers(street, names, does):
+def test_a_dead_address_is_reported_by_every_run_until_it_answers(street, names, does):
     """Also if the resolver names the good one first: else half an outage would hide."""
     good, bad = street.house("answers"), street.house(does)
     names(good, bad)
     probe = Tcp(host="name.example.com", port=street.port)
-    readings = [told(probe).reason for _ in range(5)]
+    readings = [reading_of(probe).reason for _ in range(5)]
     assert readings == [Reason.OK] + [Reason.ADDRESS_DEAD] * 4
     if does == "refuses":
         street._serve(bad, OK)
-        assert [told(probe).reason for _ in range(3)] == [Reason.OK] * 3
+        assert [reading_of(probe).reason for _ in range(3)] == [Reason.OK] * 3
 
 
 def test_five_steps_wait_for_a_dead_address_once(street, names):
@@ -185,8 +185,8 @@ def test_an_answer_between_two_attempts_is_taken(street, names):
     """Nothing is begun in vain: the second address hears of nobody."""
     first, second = street.house("answers"), street.house("answers")
     names(first, second)
-    assert told(Tcp(host="name.example.com", port=street.port)).reason is Reason.OK
-    assert street.heard[second] == []
+    assert reading_of(Tcp(host="name.example.com", port=street.port)).reason is Reason.OK
+    assert street.received[second] == []
 
 
 def test_the_loser_is_closed_before_tls(street, names, monkeypatch):
@@ -195,9 +195,9 @@ def test_the_loser_is_closed_before_tls(street, names, monkeypatch):
     names(winner, loser)
     monkeypatch.setattr(dial, "APART", 0.0)
     secured = Http(url=f"https://name.example.com:{street.port}/", tls=TlsPolicy(verify=False))
-    assert told(secured).reason is Reason.TLS_HANDSHAKE  # they speak HTTP only
-    heard = [words for host in (winner, loser) for words in street.heard[host] if words]
-    assert len(heard) == 1
+    assert reading_of(secured).reason is Reason.TLS_HANDSHAKE  # they speak HTTP only
+    received = [words for host in (winner, loser) for words in street.received[host] if words]
+    assert len(received) == 1
 
 
 def test_all_sockets_go_back_when_the_time_is_up(street, names):

@@ -1,4 +1,4 @@
-"""What is told of an answer: its shape."""
+"""What is shown of an answer: its shape."""
 
 from beacon.engine.redaction import Secrets
 from beacon.net import outline as module
@@ -9,14 +9,14 @@ def outline(*given: object) -> str:
     return Secrets().clear(module.outline(*given))
 
 
-def test_only_harmless_values_are_told():
+def test_only_harmless_values_are_shown():
     answer = {"result": {"status": True, "value": None}, "detail": {"otp": "123456"}, "id": 2}
-    told = outline(answer, {"result.status", "result.value", "id"})
-    assert told == "result.status=true result.value=null detail.otp id=2"
+    shown = outline(answer, {"result.status", "result.value", "id"})
+    assert shown == "result.status=true result.value=null detail.otp id=2"
     assert outline({"a": "x y"}, {"a"}) == "a='x y'"
 
 
-def test_lists_are_told_by_their_path_once():
+def test_lists_are_shown_by_their_path_once():
     assert outline({"all": [{"a": 1}, {"a": 2}], "none": []}) == "all.a none"
 
 

@@ -1,4 +1,4 @@
-"""What a RADIUS answer proves, packet by packet: servers made of pyrad, that lie where told."""
+"""What a RADIUS answer proves, packet by packet: scripted servers, made of pyrad, that may lie."""
 
 import hashlib
 import socket
@@ -64,7 +64,7 @@ def ask(port: int, run: Run | None = None, **settings: Any) -> RadiusAnswer:
 
 
 def refused(port: int, there: Any = None, **settings: Any) -> tuple[Reason, str]:
-    """What comes of it when nothing good comes; time begins when the server has said its words."""
+    """The reason and detail of a failure; time begins when the server has sent its answers."""
     run = Run(StandingClock(lambda: there is None or there.answered, most=0.59), 0.6)
     with pytest.raises(ProbeFailure) as caught:
         ask(port, run, **settings)
@@ -86,11 +86,11 @@ def test_the_message_authenticator_comes_first_and_is_right(udp_server):
 
 def test_what_is_sent_again_is_the_same_from_the_same_port(udp_server):
     """Else a server would take it for another sign-in, with a code that is used."""
-    heard = []
+    received = []
 
     def second(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
-        heard.append(request.raw_packet)
-        return [reply.ReplyPacket()] if len(heard) == 2 else []
+        received.append(request.raw_packet)
+        return [reply.ReplyPacket()] if len(received) == 2 else []
 
     there = udp_server(server(second))
     assert ask(there.port, Run(SystemClock(), 6.0)).packet is Packet.ACCESS_ACCEPT
@@ -210,7 +210,7 @@ def test_a_secret_that_has_passed_is_not_doubted(udp_server, change, words):
 
 
 @pytest.mark.parametrize("lie", [other_secret, forged_accept, other_id, lambda *_: [b"", b"x"]])
-def test_the_true_answer_is_heard_behind_a_lie(udp_server, lie):
+def test_the_true_answer_is_found_behind_a_lie(udp_server, lie):
     def both(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
         return [*lie(request, request.CreateReply()), reply.ReplyPacket()]
 
@@ -269,7 +269,7 @@ def answers(monkeypatch):
     return give
 
 
-def test_an_address_that_refuses_makes_room_for_the_next(udp_server, answers, free_port):
+def test_after_an_address_that_refuses_the_next_is_tried(udp_server, answers, free_port):
     there = udp_server(server(good))
     answers(free_port(), there.port)
     run = Run(SystemClock(), 60.0)

@@ -37,7 +37,7 @@ def test_what_is_no_address_is_refused(text):
         Peer.parse(text, 53)
 
 
-def test_each_peer_is_heard_out_by_itself(udp_server, free_port):
+def test_each_peer_is_waited_for_by_itself(udp_server, free_port):
     good = udp_server(lambda data: [b"noise", data.upper(), b"late"])
     mute = udp_server(lambda data: [])
     loud = udp_server(lambda data: [b"noise"] * 3)
@@ -47,13 +47,13 @@ def test_each_peer_is_heard_out_by_itself(udp_server, free_port):
     calls = [(peer, f"ask {n}".encode()) for n, peer in enumerate(peers)]
     run = Run(StandingClock(lambda: all(s.answered for s in (good, mute, loud))), 30.0)
 
-    heard = ask_all(run, calls, lambda n, data: data == f"ASK {n}".encode(), 0.5)
+    replies = ask_all(run, calls, lambda n, data: data == f"ASK {n}".encode(), 0.5)
 
-    assert [one.peer for one in heard] == peers
-    assert [one.data for one in heard] == [b"ASK 0", None, None, None, None]
-    assert heard[0].strays == 1
-    assert run.started <= heard[0].sent <= heard[0].at
-    troubles = [trouble(one, Reason.DEADLINE) for one in heard[1:]]
+    assert [one.peer for one in replies] == peers
+    assert [one.data for one in replies] == [b"ASK 0", None, None, None, None]
+    assert replies[0].strays == 1
+    assert run.started <= replies[0].sent <= replies[0].at
+    troubles = [trouble(one, Reason.DEADLINE) for one in replies[1:]]
     assert [reading.reason for reading in troubles] == [
         Reason.DEADLINE,
         Reason.PROTOCOL_ERROR,
@@ -79,6 +79,6 @@ def test_the_deadline_wakes_it(udp_server):
     timer.join()
 
 
-def test_an_unreachable_network_is_told_apart():
-    heard = PeerReply(Peer("192.0.2.1", 53), 0.0, 0.0, error=OSError(errno.ENETUNREACH, "No route"))
-    assert trouble(heard, Reason.DEADLINE).reason is Reason.UNREACHABLE
+def test_an_unreachable_network_has_its_own_reason():
+    reply = PeerReply(Peer("192.0.2.1", 53), 0.0, 0.0, error=OSError(errno.ENETUNREACH, "No route"))
+    assert trouble(reply, Reason.DEADLINE).reason is Reason.UNREACHABLE

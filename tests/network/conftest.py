@@ -1,4 +1,4 @@
-"""A room, its router and the world, in network namespaces; a daemon that lives in the room."""
+"""A LAN, its router and the internet, in network namespaces; a daemon that runs in the LAN."""
 
 import contextlib
 import os
@@ -25,8 +25,8 @@ http.server.ThreadingHTTPServer.request_queue_size = 256
 http.server.ThreadingHTTPServer(("0.0.0.0", 8000), Yes).serve_forever()
 """
 PACE = 0.2  # seconds between two questions: whoever asks all the time holds the judge up
-# The world has three addresses: the endpoints', and one for each witness outside.
-WORLD, CANARY_A, CANARY_B, ROUTER = "10.97.2.1", "10.97.2.2", "10.97.2.3", "10.97.1.1"
+# The internet has three addresses: the endpoints', and one for each witness outside.
+INTERNET, CANARY_A, CANARY_B, ROUTER = "10.97.2.1", "10.97.2.2", "10.97.2.3", "10.97.1.1"
 
 
 @dataclass
@@ -34,9 +34,9 @@ class Net:
     """The namespaces by name."""
 
     run: Callable[..., None]
-    room: str
+    lan: str
     router: str
-    world_at: str = WORLD
+    world_at: str = INTERNET
     canaries_at: tuple[str, str] = (CANARY_A, CANARY_B)
     router_at: str = ROUTER
 
@@ -56,63 +56,67 @@ class Net:
 def net(need, eventually) -> Iterator[Net]:
     ip = str(need("ip"))
     tag = f"b{os.getpid()}"
-    room, router, world = (f"{tag}-{name}" for name in ("room", "router", "world"))
+    lan, router, internet = (f"{tag}-{name}" for name in ("lan", "router", "internet"))
 
     def run(*command: str) -> None:
         done = subprocess.run([ip, *command[1:]], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
 
-    if subprocess.run([ip, "netns", "add", room], capture_output=True, check=False).returncode:
+    if subprocess.run([ip, "netns", "add", lan], capture_output=True, check=False).returncode:
         pytest.skip("this user may not make network namespaces")
-    inside = [ip, "netns", "exec", room, "true"]
+    inside = [ip, "netns", "exec", lan, "true"]
     if subprocess.run(inside, capture_output=True, check=False).returncode:
-        subprocess.run([ip, "netns", "delete", room], check=False)
+        subprocess.run([ip, "netns", "delete", lan], check=False)
         pytest.skip("network namespaces cannot be entered: / is no mount point here")
     servers = []
     try:
-        for name in (router, world):
+        for name in (router, internet):
             run("ip", "netns", "add", name)
-        run("ip", "-n", room, "link", "add", "room0", "type", "veth",
+        run("ip", "-n", lan, "link", "add", "lan0", "type", "veth",
             "peer", "name", "in0", "netns", router)  # fmt: skip
         run("ip", "-n", router, "link", "add", "out0", "type", "veth",
-            "peer", "name", "world0", "netns", world)  # fmt: skip
+            "peer", "name", "internet0", "netns", internet)  # fmt: skip
         for where, device, address in (
-            (room, "room0", "10.97.1.2/24"),
+            (lan, "lan0", "10.97.1.2/24"),
             (router, "in0", f"{ROUTER}/24"),
             (router, "out0", "10.97.2.254/24"),
-            (world, "world0", f"{WORLD}/24"),
-            (world, "world0", f"{CANARY_A}/24"),
-            (world, "world0", f"{CANARY_B}/24"),
+            (internet, "internet0", f"{INTERNET}/24"),
+            (internet, "internet0", f"{CANARY_A}/24"),
+            (internet, "internet0", f"{CANARY_B}/24"),
         ):
             run("ip", "-n", where, "address", "add", address, "dev", device)
-        for where, devices in ((room, "lo room0"), (router, "lo in0 out0"), (world, "lo world0")):
+        for where, devices in (
+            (lan, "lo lan0"),
+            (router, "lo in0 out0"),
+            (internet, "lo internet0"),
+        ):
             for device in devices.split():
                 run("ip", "-n", where, "link", "set", device, "up")
-        run("ip", "-n", room, "route", "add", "default", "via", ROUTER)
-        run("ip", "-n", world, "route", "add", "default", "via", "10.97.2.254")
-        for where in (router, world):
+        run("ip", "-n", lan, "route", "add", "default", "via", ROUTER)
+        run("ip", "-n", internet, "route", "add", "default", "via", "10.97.2.254")
+        for where in (router, internet):
             command = [ip, "netns", "exec", where, sys.executable, "-c", SERVER]
             servers.append(subprocess.Popen(command))
-        there = Net(run, room, router)
+        there = Net(run, lan, router)
         there.switch_on("net/ipv4/ip_forward")
         yield there
     finally:
         for server in servers:
             server.kill()
             server.wait()
-        for name in (room, router, world):
+        for name in (lan, router, internet):
             subprocess.run([ip, "netns", "delete", name], capture_output=True, check=False)
 
 
 class Inhabitant:
-    """`beacon run` in the room, and what it was heard to say."""
+    """`beacon run` in the LAN, and what it logged."""
 
     def __init__(self, net: Net, home: Path, config: str) -> None:
         (home / "beacon.yaml").write_text(config)
         self._log = (home / "log").open("w+")
         self._socket = [home / "state" / "control.sock"]
         self.seen: list[dict[str, Any]] = []
-        command = [shutil.which("ip"), "netns", "exec", net.room, sys.executable, "-m", "beacon"]
+        command = [shutil.which("ip"), "netns", "exec", net.lan, sys.executable, "-m", "beacon"]
         self._process = subprocess.Popen(
             [*command, "run", "-c", home / "beacon.yaml", "--state-dir", home / "state"],
             stdout=subprocess.DEVNULL,
@@ -122,7 +126,7 @@ class Inhabitant:
 
     def service(self, name: str) -> dict[str, Any]:
         time.sleep(PACE)
-        assert self._process.poll() is None, self.said()
+        assert self._process.poll() is None, self.log()
         with contextlib.suppress(NoBeacon):
             answer = ask(self._socket, {"action": "status"})
             if answer.get("ok"):
@@ -135,7 +139,7 @@ class Inhabitant:
             return str(ask(self._socket, {"action": "explain", "service": service}))
         return ""
 
-    def said(self) -> str:
+    def log(self) -> str:
         """What it has logged until now."""
         return Path(self._log.name).read_text()
 
@@ -147,14 +151,14 @@ class Inhabitant:
         if self._log.closed:
             return ""
         self._log.seek(0)
-        said = self._log.read()
+        log = self._log.read()
         self._log.close()
-        return said
+        return log
 
 
 @pytest.fixture
 def inhabit(net: Net, tmp_path: Path) -> Iterator[Callable[[str], Inhabitant]]:
-    """Let a daemon with this configuration live in the room."""
+    """Let a daemon with this configuration run in the LAN."""
     there: list[Inhabitant] = []
 
     def move_in(config: str) -> Inhabitant:

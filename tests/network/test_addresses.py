@@ -24,24 +24,24 @@ DEAD, ALIVE = "fd97:2::99", "fd97:2::1"
 
 @pytest.fixture
 def dual_stack(net):
-    """The same net with IPv6 beside IPv4; one address of the world is dropped on the way."""
-    world = net.room.replace("-room", "-world")
+    """The same net with IPv6 beside IPv4; one address of the internet is dropped on the way."""
+    internet = net.lan.replace("-lan", "-internet")
     for where, device, address in (
-        (net.room, "room0", "fd97:1::2/64"),
+        (net.lan, "lan0", "fd97:1::2/64"),
         (net.router, "in0", "fd97:1::1/64"),
         (net.router, "out0", "fd97:2::254/64"),
-        (world, "world0", f"{ALIVE}/64"),
+        (internet, "internet0", f"{ALIVE}/64"),
     ):
         net.run("ip", "-n", where, "-6", "address", "add", address, "dev", device, "nodad")
     net.switch_on("net/ipv6/conf/all/forwarding")
-    net.run("ip", "-n", net.room, "-6", "route", "add", "default", "via", "fd97:1::1")
-    net.run("ip", "-n", world, "-6", "route", "add", "default", "via", "fd97:2::254")
+    net.run("ip", "-n", net.lan, "-6", "route", "add", "default", "via", "fd97:1::1")
+    net.run("ip", "-n", internet, "-6", "route", "add", "default", "via", "fd97:2::254")
     net.run("ip", "-n", net.router, "-6", "route", "add", "blackhole", f"{DEAD}/128")
-    own = Path("/etc/netns") / net.room
+    own = Path("/etc/netns") / net.lan
     own.mkdir(parents=True)
     names = f"{net.world_at} dual.example.com\n{DEAD} dual.example.com\n{ALIVE} six.example.com\n"
     (own / "hosts").write_text(names)
-    command = [shutil.which("ip"), "netns", "exec", world, sys.executable, "-c", SIX]
+    command = [shutil.which("ip"), "netns", "exec", internet, sys.executable, "-c", SIX]
     server = subprocess.Popen(command)
     yield net
     server.kill()
@@ -60,7 +60,7 @@ def config(net, six):
         else ""
     )
     return f"""
-site: room
+site: lan
 tower: {{driver: mock}}
 witnesses:
   - {{name: gateway, type: tcp, host: {net.router_at}, port: 8000, local: true}}
@@ -73,7 +73,7 @@ services:
 """
 
 
-def test_half_an_outage_is_told_and_never_red(dual_stack, inhabit, eventually):
+def test_half_an_outage_is_explained_and_never_red(dual_stack, inhabit, eventually):
     daemon = inhabit(config(dual_stack, six=True))
 
     def dual():

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 
 class Resolver:
-    """Unbound on the router, the only resolver of the room."""
+    """Unbound on the router, the only resolver of the LAN."""
 
     def __init__(self, binary, net, home):
         self._binary, self._net, self._home = binary, net, home
@@ -55,7 +55,7 @@ class Resolver:
 @pytest.fixture
 def resolver(net, need, tmp_path):
     # `ip netns exec` lays this over /etc/resolv.conf.
-    own = Path("/etc/netns") / net.room
+    own = Path("/etc/netns") / net.lan
     own.mkdir(parents=True)
     (own / "resolv.conf").write_text(f"nameserver {net.router_at}\noptions timeout:1 attempts:1\n")
     server = Resolver(need("unbound"), net, tmp_path)
@@ -73,7 +73,7 @@ def config(net):
         for n in range(COUNT)
     )
     return f"""
-site: room
+site: lan
 tower: {{driver: mock}}
 witnesses:
   - {{name: gateway, type: tcp, host: {net.router_at}, port: 8000, local: true}}
@@ -119,7 +119,7 @@ def test_names_not_found_here_are_our_trouble_and_a_missing_name_is_the_vendors(
         assert last["cause"] == "own resolver"
         resolver.start()
         eventually(lambda: verdict("by-name") == "ok", "found again", 300)
-    said = daemon.end()
-    told = re.findall(r"beacon: by-name: (blind|sighted|opened)", said)
-    assert told == ["blind"], said[-3000:]
-    assert not re.search(r"by-name/\S+: \w+ -> down", said)
+    log = daemon.end()
+    announced = re.findall(r"beacon: by-name: (blind|sighted|opened)", log)
+    assert announced == ["blind"], log[-3000:]
+    assert not re.search(r"by-name/\S+: \w+ -> down", log)

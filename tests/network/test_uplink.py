@@ -1,4 +1,4 @@
-"""Our own uplink, really cut: blind, never red, told once."""
+"""Our own uplink, really cut: blind, never red, announced once."""
 
 import re
 import time
@@ -18,7 +18,7 @@ def config(net) -> str:
         for n in range(COUNT)
     )
     return f"""
-site: room
+site: lan
 tower: {{driver: mock}}
 witnesses:
   - {{name: gateway, type: tcp, host: {net.router_at}, port: 8000, local: true}}
@@ -35,7 +35,7 @@ services:
 """
 
 
-def test_a_cut_uplink_is_blind_never_red_and_told_once(net, inhabit, eventually):
+def test_a_cut_uplink_is_blind_never_red_and_announced_once(net, inhabit, eventually):
     daemon = inhabit(config(net))
 
     def outside():
@@ -55,7 +55,7 @@ def test_a_cut_uplink_is_blind_never_red_and_told_once(net, inhabit, eventually)
     assert set(seen[-1]["services"]["outside"]["endpoints"].values()) == {"unknown"}
     net.mend()
     eventually(lambda: outside()["verdict"] == "ok", "green again", 300)
-    said = daemon.end()
-    told = re.findall(r"beacon: \w+: (blind|sighted|opened)", said)
-    assert told == ["blind"], said[-3000:]
-    assert not re.search(r"outside/\S+: \w+ -> down", said)
+    log = daemon.end()
+    announced = re.findall(r"beacon: \w+: (blind|sighted|opened)", log)
+    assert announced == ["blind"], log[-3000:]
+    assert not re.search(r"outside/\S+: \w+ -> down", log)

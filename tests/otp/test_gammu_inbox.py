@@ -215,7 +215,7 @@ def test_what_cannot_be_deleted_is_noted(inbox: Path, run: Run) -> None:
     assert "the message cannot be deleted" in run.notes[-1]
 
 
-def test_what_was_there_before_is_told_with_its_age(inbox: Path, run: Run) -> None:
+def test_what_was_there_before_is_noted_with_its_age(inbox: Path, run: Run) -> None:
     now = run.clock.utc().timestamp()
     for number, age in ((0, 300.0), (1, 20.0)):
         path = inbox / f"IN20200101_00000{number}_00_+1_00.txt"

@@ -11,7 +11,7 @@ from beacon.otp import gammu_modem
 GONE = "own_modem: gammu-smsd does not run"
 
 
-def told(config: Path) -> str:
+def modem_trouble(config: Path) -> str:
     """What stands in the way of messages; nothing: nothing does."""
     try:
         return gammu_modem.read_modem(config).flaw
@@ -66,9 +66,9 @@ def test_so_does_one_of_another_size(shared_memory: Callable) -> None:
 def test_nobody_shares_anything(tmp_path: Path) -> None:
     config = tmp_path / "smsdrc"
     unread = "the state of smsd's modem cannot be read: No such file or directory"
-    assert told(config) == f"own_modem: {unread}"
+    assert modem_trouble(config) == f"own_modem: {unread}"
     config.touch()
-    assert told(config).startswith(GONE)
+    assert modem_trouble(config).startswith(GONE)
 
 
 @pytest.mark.integration
@@ -78,17 +78,17 @@ def test_smsd_itself(smsd: Callable, eventually: Callable) -> None:
     gammu.receive("Your code 123456")
     eventually(lambda: gammu_modem.read_modem(gammu.config).received == 1)
     gammu.knows(network=2, signal=0)
-    assert told(gammu.config) == "the modem has no network"
+    assert modem_trouble(gammu.config) == "the modem has no network"
     gammu.knows(network=0, signal=0)
-    assert told(gammu.config) == "the modem has no signal"
+    assert modem_trouble(gammu.config) == "the modem has no signal"
 
 
 @pytest.mark.integration
 def test_smsd_that_ended_and_smsd_that_was_killed(smsd: Callable, eventually: Callable) -> None:
     gammu = smsd()
     gammu.kill()
-    assert told(gammu.config).startswith(GONE), "its last status is still there"
+    assert modem_trouble(gammu.config).startswith(GONE), "its last status is still there"
     gammu.start()
-    eventually(lambda: not told(gammu.config), "it runs again")
+    eventually(lambda: not modem_trouble(gammu.config), "it runs again")
     gammu.terminate()
-    assert told(gammu.config).startswith(GONE)
+    assert modem_trouble(gammu.config).startswith(GONE)

@@ -35,7 +35,7 @@ def test_a_mailbox_is_one_of_its_kinds(tmp_path: Path, fake_imap: Callable[..., 
             AnyMailbox(**given)
 
 
-def test_flaws_are_told_with_their_place() -> None:
+def test_flaws_are_reported_with_their_place() -> None:
     imap = Imap(host="192.0.2.1", encryption="none", username="a", password=Secret("b"))
     assert [path for path, _, _ in AnyMailbox(imap=imap).flaws()] == [("imap", "encryption")]
     secure = Imap(host="192.0.2.1", username="a", password=Secret("b"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.otp.used_codes import EARLIEST, LATEST, SPREAD, Ledger, Mark, Token
+from beacon.otp.used_codes import EARLIEST, LATEST, SPREAD, HashedToken, Ledger, Token
 
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # of RFC 6238
 START = 1_700_000_015.0  # half-way through a step of 30 s: 1700000010 begins one
@@ -106,7 +106,7 @@ def test_the_first_moment_of_a_step_is_left_to_clocks_that_are_behind(ledger: Le
 
 
 def test_tokens_that_wait_for_one_step_begin_at_moments_of_their_own(ledger: Ledger) -> None:
-    tokens = [Mark(bytes([n]) * 32, 30) for n in range(200)]
+    tokens = [HashedToken(bytes([n]) * 32, 30) for n in range(200)]
     waits = [ledger.wait(token, NEXT + 25) for token in tokens]
     assert all(begins(wait, NEXT + 25, NEXT + 30) for wait in waits)
     assert waits == [ledger.wait(token, NEXT + 25) for token in tokens], "always the same"

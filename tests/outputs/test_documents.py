@@ -11,7 +11,7 @@ def moment(at):
     return datetime(2026, 1, 5, tzinfo=UTC) + timedelta(seconds=at)
 
 
-def test_what_is_overdue_is_not_said_to_come_next():
+def test_what_is_overdue_is_not_shown_as_coming_next():
     door = Endpoint(
         id="door/open", service="door", name="open", kind="tcp", evidence=Evidence.SYMPTOM
     )
@@ -25,10 +25,10 @@ def test_what_is_overdue_is_not_said_to_come_next():
     found = simulation.monitor.explain("door")
 
     def next_at(now):
-        told = explanation(found, now, moment)["endpoints"]["door/open"]["next"]
-        return [each["what"] for each in told]
+        next_changes = explanation(found, now, moment)["endpoints"]["door/open"]["next"]
+        return [each["what"] for each in next_changes]
 
-    again, silent = "read again by then", "unknown, if nothing is heard until then"
+    again, silent = "read again by then", "unknown, if no reading comes until then"
     assert next_at(1.0) == [again, silent]
     assert next_at(1.0 + door.interval) == [silent]
 

@@ -71,7 +71,7 @@ def test_an_empty_exception_is_nothing():
     assert OneLine(journal=True).formatException((None, None, None)) == ""
 
 
-def test_foreign_libraries_do_not_tell_what_they_send(root, capsys):
+def test_foreign_libraries_do_not_log_what_they_send(root, capsys):
     writer = set_up("debug", {"JOURNAL_STREAM": "8:1"})
     logging.getLogger("urllib3.connectionpool").debug("GET /?token=hunter2")
     logging.getLogger("beacon.net").debug("asked")
@@ -129,7 +129,7 @@ def test_a_reader_that_goes_away_costs_lines_and_nothing_else():
         writer.drain(10)
 
 
-def test_a_line_that_cannot_be_made_is_said_to_be_so(capsys):
+def test_a_line_that_cannot_be_made_is_replaced_by_a_note(capsys):
     writer = LineWriter(sys.stderr)
     broken = record("%d")
     broken.args = ("password=hunter2",)
@@ -145,15 +145,15 @@ def test_lines_are_diverted_only_from_a_terminal(root, monkeypatch):
         def isatty(self) -> bool:
             return True
 
-    said = []
+    lines = []
     set_up("info", {})
-    with diverted(said.append):
+    with diverted(lines.append):
         logging.getLogger("beacon").warning("to stderr: no terminal")
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with diverted(said.append):
+    with diverted(lines.append):
         logging.getLogger("beacon.daemon.life").warning("to the picture")
         logging.getLogger("beacon").warning("what happened: the picture tells that by itself")
-    assert said == ["WARNING beacon.daemon.life: to the picture"]
+    assert lines == ["WARNING beacon.daemon.life: to the picture"]
 
 
 def overall(**changes) -> OverallView:
@@ -172,8 +172,8 @@ STOPPED = "sign-ins are stopped, as they were rejected"
 
 
 def test_what_people_will_ask_about_is_written_down(caplog):
-    told = []
-    book = LogBook(told.append)
+    lines = []
+    book = LogBook(lines.append)
     book.start()
     with caplog.at_level(logging.INFO):
         book.offer(
@@ -208,7 +208,7 @@ def test_what_people_will_ask_about_is_written_down(caplog):
         ("INFO", "silence ended"),
         ("INFO", "sound: chirp"),
     ]
-    assert told == ["outage: sms outage, push ok"]
+    assert lines == ["outage: sms outage, push ok"]
 
 
 def test_overlays_are_written_down_when_they_come_and_when_the_last_has_gone(caplog):

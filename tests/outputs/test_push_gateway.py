@@ -1,4 +1,4 @@
-"""The door for what others push: who may come in, and what is said of those who may not."""
+"""The door for what others push: who may come in, and how others are refused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ READ = Pushed(Reading(Reason.OK, "read"))
 
 @dataclass(frozen=True)
 class Mat:
-    """An endpoint that reads whatever it is told to."""
+    """An endpoint that reads whatever the test gives it."""
 
     ways: tuple[Way, ...]
     reads: Callable[[bytes], Pushed | None] = lambda _: READ
@@ -89,7 +89,7 @@ def test_one_who_may_not_be_pushed_to_this_way_is_nobody(make_door, endpoint, wa
     assert denied(make_door(Mat((Way.MQTT,))), endpoint, way).cause is PushRefusal.UNKNOWN
 
 
-def test_a_fault_costs_this_push_and_tells_nothing_of_it(make_door, caplog):
+def test_a_fault_costs_this_push_and_shows_nothing_of_it(make_door, caplog):
     secret = "hunter2"
     door = make_door(Mat((Way.MQTT,), fails(ValueError(secret))))
     assert denied(door).cause is PushRefusal.BUG

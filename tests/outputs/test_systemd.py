@@ -59,7 +59,7 @@ def test_a_socket_of_an_unknown_kind_is_named_and_ignored(caplog):
     ]
 
 
-def test_a_socket_nobody_reads_is_said_once_and_costs_nothing(tmp_path, caplog):
+def test_a_socket_nobody_reads_is_logged_once_and_costs_nothing(tmp_path, caplog):
     caplog.set_level(logging.WARNING)
     notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")})
     notifier.reloading()

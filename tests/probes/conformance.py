@@ -123,7 +123,7 @@ def _line(asked: bytes) -> bytes:
 
 
 def http_answer(status: int, body: bytes, kind: str = "text/plain") -> bytes:
-    head = f"HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"HTTP/1.1 {status} Any\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -140,7 +140,7 @@ def certified() -> ssl.SSLContext:
 
 @dataclass
 class Parrot:
-    """A server over TCP, TLS and UDP of one port that says back what it is told, by its mood.
+    """A server over TCP, TLS and UDP of one port that sends back what it received, by its mood.
 
     If it `greets`, it speaks first, as a mailbox does.
     """
@@ -148,7 +148,7 @@ class Parrot:
     mood: Callable[[bytes], bytes]
     honest: Mapping[str, str] = field(default_factory=dict)
     greets: bool = False
-    heard: list[bytes] = field(default_factory=list)
+    received: list[bytes] = field(default_factory=list)
     tls: ssl.SSLContext = field(default_factory=certified)
 
     def __enter__(self) -> Self:
@@ -194,7 +194,7 @@ class Parrot:
         caller.sendall(b"* OK ready\r\n")
         with caller.makefile("rb") as lines:
             for line in lines:
-                self.heard.append(line)
+                self.received.append(line)
                 tag, command, *_ = [*line.split(), b""]
                 if command == b"CAPABILITY":
                     caller.sendall(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n%b OK ok\r\n" % tag)
@@ -210,7 +210,7 @@ class Parrot:
         with contextlib.suppress(TimeoutError):
             while not whole(asked) and (piece := caller.recv(65536)):
                 asked += piece
-        self.heard.append(asked)
+        self.received.append(asked)
         caller.sendall(self._truth(asked) or self.mood(asked))
 
     def _truth(self, asked: bytes) -> bytes:
@@ -224,9 +224,9 @@ class Parrot:
         while not self._over.is_set():
             with contextlib.suppress(OSError):
                 asked, sender = self._udp.recvfrom(65536)
-                self.heard.append(asked)
-                if said := self.mood(asked):  # who hangs up is silent
-                    self._udp.sendto(said, sender)
+                self.received.append(asked)
+                if answer := self.mood(asked):  # who hangs up is silent
+                    self._udp.sendto(answer, sender)
 
 
 def whole(asked: bytes) -> bool:
@@ -268,21 +268,21 @@ def loader(tmp_path: Path) -> Callable[..., Any]:
 
 
 def tried(
-    probe: Probe, budget: float = 1.0, heard: Sequence[bytes] | None = None
+    probe: Probe, budget: float = 1.0, received: Sequence[bytes] | None = None
 ) -> tuple[Run, Reading]:
     """One run, as the daemon runs it: masked by nothing but the kind itself.
 
-    Where something must be `heard` of it, a busy machine has a minute for that.
+    Where something must be `received` of it, a busy machine has a minute for that.
     """
     box: Inbox[Finished] = Inbox()
     workers = Workers(SystemClock(), box.post)
-    timeout = budget if heard is None else 60.0
+    timeout = budget if received is None else 60.0
     workers.start("mfa/it", probe, timeout, MEMORIES.new(), regular=True)
     task = workers.task("mfa/it")
     assert task
     came = box.take(budget)
-    for _ in range(59 if heard is not None else 0):
-        if came or heard:
+    for _ in range(59 if received is not None else 0):
+        if came or received:
             break
         came = box.take(1.0)
     found = workers.finish(came[0]) if came else workers.expire(task.run.deadline)[0]
@@ -302,8 +302,8 @@ def writings(secret: str) -> set[str]:
     return written | {encoded(secret), json.dumps(secret)[1:-1]}
 
 
-def leaks(said: str) -> list[str]:
+def leaks(text: str) -> list[str]:
     """What of the secrets is in a text."""
     hidden = writings(PASSWORD) | writings(SEED) | writings(TOKEN)
     hidden |= {"canary-in-a-header", "probe:canary", encoded(NAME)}
-    return sorted(each for each in hidden if each.lower() in said.lower())
+    return sorted(each for each in hidden if each.lower() in text.lower())

@@ -1,4 +1,4 @@
-"""Runs that end in time, servers that answer as told, and what a room would show of readings."""
+"""Runs that end in time, scripted servers, and what the tower would show of readings."""
 
 import contextlib
 import gzip
@@ -79,9 +79,9 @@ def silent_resolver() -> Iterator[str]:
         yield f"127.0.0.1:{sock.getsockname()[1]}"
 
 
-Said = tuple[int, dict[str, str], bytes]
+HttpAnswer = tuple[int, dict[str, str], bytes]
 
-DEAD: list[tuple[Said, str]] = [
+DEAD: list[tuple[HttpAnswer, str]] = [
     ((404, {}, b"gone"), "status 404"),
     ((401, {}, b"Your page is inactive"), "status 401"),
     ((500, {}, b"{}"), "status 500"),
@@ -102,9 +102,9 @@ DEAD: list[tuple[Said, str]] = [
 
 
 @pytest.fixture(params=DEAD, ids=lambda one: f"{one[0][0]} {one[1]}")
-def dead(request: pytest.FixtureRequest) -> tuple[Said, str]:
+def dead(request: pytest.FixtureRequest) -> tuple[HttpAnswer, str]:
     """One way for a source to be dead."""
-    found: tuple[Said, str] = request.param
+    found: tuple[HttpAnswer, str] = request.param
     return found
 
 
@@ -161,8 +161,8 @@ def answering() -> Iterator[Callable[[Asked], str]]:
             class Handler(http.server.BaseHTTPRequestHandler):
                 def do_POST(self) -> None:
                     asked = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-                    status, said = answer(self.path, dict(parse_qsl(asked)))
-                    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+                    status, found = answer(self.path, dict(parse_qsl(asked)))
+                    body = found if isinstance(found, bytes) else json.dumps(found).encode()
                     self.send_response(status)
                     self.send_header("Content-Type", "application/json")
                     self.send_header("Content-Length", str(len(body)))

@@ -1,4 +1,4 @@
-"""Runs of sign-ins: ended as the prober ends them, by wrong clocks, and told without a secret."""
+"""Runs of sign-ins: ended as the prober ends them, by wrong clocks, and noted without a secret."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -61,7 +61,7 @@ def read(events: object, **settings: Any) -> Reading:
 IRELAND, COGNITO = {"regions": ("eu-west-1",)}, {"services": ("cognito",)}
 SEVERAL = event(service="MULTIPLE_SERVICES", service_name="Multiple services")
 
-SAID: list[tuple[object, dict[str, Any], Reason, str]] = [
+TABLE: list[tuple[object, dict[str, Any], Reason, str]] = [
     ([], {}, OK, "no current event concerns us"),
     (
         [event()],
@@ -115,7 +115,7 @@ SAID: list[tuple[object, dict[str, Any], Reason, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("events", "settings", "reason", "words"), SAID)
+@pytest.mark.parametrize(("events", "settings", "reason", "words"), TABLE)
 def test_what_a_snapshot_says(events, settings, reason, words):
     reading = read(events, **settings)
     assert reading.reason is reason, reading

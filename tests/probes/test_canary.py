@@ -54,15 +54,15 @@ HONEST = [kind for kind in kinds_that() if case(kind).honest]
 
 def everything(probe: Any, run: Run, reading: Reading, log: str) -> str:
     """All that anybody could read of one run, and of its probe in a traceback."""
-    return f"{told(run, reading, log)}\n{probe!r}"
+    return f"{published(run, reading, log)}\n{probe!r}"
 
 
-def told(run: Run, reading: Reading, log: str) -> str:
+def published(run: Run, reading: Reading, log: str) -> str:
     """All that anybody could read of one run."""
     spec = Endpoint(id="mfa/it", service="mfa", name="it", kind="x", evidence=Evidence.SYMPTOM)
-    said = run_body(spec, reading, run.notes, "")
-    document = json.dumps(said, ensure_ascii=False)
-    return "\n".join([document, in_words(said, 800, verbose=True), repr(reading), log])
+    body = run_body(spec, reading, run.notes, "")
+    document = json.dumps(body, ensure_ascii=False)
+    return "\n".join([document, in_words(body, 800, verbose=True), repr(reading), log])
 
 
 def test_every_kind_has_a_case() -> None:
@@ -102,13 +102,13 @@ def test_no_kind_says_a_secret(
     with case(kind).parrot(MOODS[mood], honest) as parrot:
         probe = probe_of(case(kind).settings, parrot.port)
         flies = bool(list(secrets_in(probe))) and not type(probe).ABILITIES.pushed
-        run, reading = tried(probe, heard=parrot.heard if flies else None)
-        said = everything(probe, run, reading, caplog.text)
-    assert not leaks(said), said
+        run, reading = tried(probe, received=parrot.received if flies else None)
+        text = everything(probe, run, reading, caplog.text)
+    assert not leaks(text), text
     assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
     if flies:
-        assert parrot.heard, f"the secrets did fly: {reading}"
-        assert not honest or len(parrot.heard) >= 2, "and after the honest answer, too"
+        assert parrot.received, f"the secrets did fly: {reading}"
+        assert not honest or len(parrot.received) >= 2, "and after the honest answer, too"
 
 
 REACH = kinds_that(lambda kind: issubclass(kind, Reach))
@@ -127,10 +127,10 @@ def test_no_kind_says_who_we_are_to_a_proxy(
         proxy = Proxy(url=url, username="probe", password=Secret(PASSWORD))
         probe = replace(probe_of(case(kind).settings, parrot.port), proxy=proxy)
         run, reading = tried(probe)
-        said = everything(probe, run, reading, caplog.text)
+        text = everything(probe, run, reading, caplog.text)
     pair = base64.b64encode(f"probe:{PASSWORD}".encode()).decode()
-    assert not leaks(said), said
-    assert pair not in said, said
+    assert not leaks(text), text
+    assert pair not in text, text
     assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
 
 
@@ -170,7 +170,7 @@ CODE = "73910482"
 
 
 @pytest.mark.parametrize("last", ["echoes", "garbles", "hangs up", "sends elsewhere with it"])
-def test_nothing_a_flow_captures_or_waits_for_is_said(
+def test_nothing_a_flow_captures_or_waits_for_is_shown(
     last: str, probe_of: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -189,36 +189,36 @@ def test_nothing_a_flow_captures_or_waits_for_is_said(
     with Parrot(mood) as parrot:
         probe = probe_of(FLOW_WITH_ALL_IT_CAPTURES.replace("INBOX", str(inbox)), parrot.port)
         run, reading = tried(probe, 10.0)
-        said = everything(probe, run, reading, caplog.text)
-        heard = b"".join(parrot.heard).decode("latin-1")
-    assert not leaks(said), said
+        text = everything(probe, run, reading, caplog.text)
+        sent = b"".join(parrot.received).decode("latin-1")
+    assert not leaks(text), text
     for hidden in (*CAPTURED, CODE):
-        assert hidden in heard, "it did fly"
-        assert hidden not in said
-    assert "step out" in said
+        assert hidden in sent, "it did fly"
+        assert hidden not in text
+    assert "step out" in text
     assert reading.reason is not Reason.INTERNAL_ERROR, caplog.text
 
 
-@pytest.mark.parametrize("told", ["reason", "detail", "id", "outcome", "none of these"])
+@pytest.mark.parametrize("member", ["reason", "detail", "id", "outcome", "none of these"])
 @pytest.mark.parametrize("token", [TOKEN, "wrong"])
 def test_nothing_that_is_pushed_says_a_token(
-    token: str, told: str, probe_of: Callable[..., Any], caplog: pytest.LogCaptureFixture
+    token: str, member: str, probe_of: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A sender that puts its token where it does not belong, at our door and in our words."""
     caplog.set_level(logging.DEBUG)
     taken: list[Pushed] = []
     probe = probe_of(case("push").settings, 9)
     door = PushGateway({"mfa/it": probe}, lambda _, pushed: taken.append(pushed))
-    body = json.dumps({"reason": "ok", "at": 1767614400} | {told: f"<{TOKEN}>"}).encode()
+    body = json.dumps({"reason": "ok", "at": 1767614400} | {member: f"<{TOKEN}>"}).encode()
     answer = WebPush(door)(
         WebRequest("POST", f"/api/push/mfa/it?{TOKEN}", f"Bearer {token}", "application/json", body)
     )
     answer = WebPush(door)(
         WebRequest("POST", "/api/push/mfa/it", f"Bearer {token}", "application/json", body)
     )
-    said = f"{answer!r} {door!r} {[pushed.reading for pushed in taken]!r} {caplog.text}"
-    assert not leaks(said), said
-    assert len(taken) == (token == TOKEN and told in ("detail", "id"))
+    text = f"{answer!r} {door!r} {[pushed.reading for pushed in taken]!r} {caplog.text}"
+    assert not leaks(text), text
+    assert len(taken) == (token == TOKEN and member in ("detail", "id"))
 
 
 def telling(kind: str, secrets: list[str], asked: bytes) -> bytes:
@@ -242,7 +242,7 @@ def telling(kind: str, secrets: list[str], asked: bytes) -> bytes:
 
 @pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken"])
 @pytest.mark.parametrize("kind", kinds_that())
-def test_the_canary_is_heard_when_the_one_place_is_broken(
+def test_the_canary_is_found_when_the_one_place_is_broken(
     kind: str,
     broken: bool,
     probe_of: Callable[..., Any],
@@ -256,12 +256,12 @@ def test_the_canary_is_heard_when_the_one_place_is_broken(
     with case(kind).parrot(lambda asked: telling(kind, secrets, asked)) as parrot:
         probe = probe_of(case(kind).settings, parrot.port)
         secrets += {*secrets_in(probe), *probe.secret_settings}
-        said = (
+        text = (
             pushed_words(probe)
             if type(probe).ABILITIES.pushed
-            else told(*tried(probe), caplog.text)
+            else published(*tried(probe), caplog.text)
         )
-    assert bool(leaks(said) or ADDRESS in said) == (broken and not case(kind).mute), said
+    assert bool(leaks(text) or ADDRESS in text) == (broken and not case(kind).mute), text
 
 
 def pushed_words(probe: Any) -> str:
@@ -272,7 +272,7 @@ def pushed_words(probe: Any) -> str:
     return repr(taken)
 
 
-def test_the_canary_is_seen_where_it_is_said(
+def test_the_canary_is_found_where_it_is_published(
     probe_of: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     class Leaky:

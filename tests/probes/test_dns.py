@@ -157,7 +157,7 @@ def test_records_other_than_expected_fail(authority, resolver, given, reason, wo
 
 
 @pytest.mark.integration
-def test_the_lowest_ttl_of_the_chain_is_told(authority):
+def test_the_lowest_ttl_of_the_chain_is_reported(authority):
     reading = observe(Dns(query="www.example.com", authoritative=(authority.at,)))
     assert reading.detail.endswith("ttl 60 s")
     assert reading.ttl == 60.0
@@ -177,7 +177,7 @@ def test_records_that_vanish_change_and_return_are_seen(serve, resolver):
 
 
 @pytest.mark.integration
-def test_trouble_a_refusal_and_a_lame_server_are_told_from_absence(authority, resolver, udp_server):
+def test_trouble_a_refusal_and_a_lame_server_differ_from_absence(authority, resolver, udp_server):
     lame = f"127.0.0.1:{udp_server(made()).port}"
     for asked, words in (
         # our resolver knows no server of it that answers
@@ -273,7 +273,7 @@ def made(
 
 
 @pytest.fixture
-def told(udp_server):
+def answered_by(udp_server):
     """Ask a server that answers so."""
 
     def ask(answer: Callable[[bytes], list[bytes]], budget: float = 60.0) -> Reading:
@@ -283,7 +283,7 @@ def told(udp_server):
     return ask
 
 
-def test_answers_to_another_question_are_passed_over(told):
+def test_answers_to_another_question_are_passed_over(answered_by):
     true = made("sms.example.com. 60 IN A 192.0.2.1")
     other = made("sms.example.com. 60 IN A 198.51.100.6", id=1)
 
@@ -293,15 +293,15 @@ def test_answers_to_another_question_are_passed_over(told):
         foreign = dns.message.make_response(question).to_wire()
         return [*other(data), b"", b"\0" * 3, foreign, data, *true(data)]
 
-    reading = told(crowd)
+    reading = answered_by(crowd)
     assert reading.reason is Reason.OK
     assert "192.0.2.1" in reading.detail
-    reading = told(other, 0.3)
+    reading = answered_by(other, 0.3)
     assert reading.reason is Reason.PROTOCOL_ERROR
     assert "none an answer to the question" in reading.detail
 
 
-def test_the_servers_own_explanation_is_told(told):
+def test_the_servers_own_explanation_is_shown(answered_by):
     why = dns.edns.EDEOption(dns.edns.EDECode.SIGNATURE_EXPIRED, "since\nMonday")
 
     def answer(data: bytes) -> list[bytes]:
@@ -310,19 +310,19 @@ def test_the_servers_own_explanation_is_told(told):
         response.use_edns(0, options=[why])
         return [response.to_wire()]
 
-    reading = told(answer)
+    reading = answered_by(answer)
     assert reading.reason is Reason.DNS_SERVFAIL
     assert "EDE 7 (Signature Expired): since" in reading.detail
     assert "\n" not in reading.detail
 
 
-def test_an_answer_that_contradicts_itself_is_a_protocol_error(told):
+def test_an_answer_that_contradicts_itself_is_a_protocol_error(answered_by):
     answer = made("sms.example.com. 60 IN A 192.0.2.1", code=dns.rcode.NXDOMAIN)
-    assert told(answer).reason is Reason.PROTOCOL_ERROR
+    assert answered_by(answer).reason is Reason.PROTOCOL_ERROR
 
 
-def test_truncated_and_no_tcp_behind_it(told):
-    reading = told(made(flags=dns.flags.QR | dns.flags.TC))
+def test_truncated_and_no_tcp_behind_it(answered_by):
+    reading = answered_by(made(flags=dns.flags.QR | dns.flags.TC))
     assert reading.reason is Reason.CONNECT_REFUSED
     assert "over TCP" in reading.detail
 
@@ -394,7 +394,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("given", "path", "message"), FAULTS)
-def test_wrong_settings_are_told_with_their_place(given, path, message):
+def test_wrong_settings_are_reported_with_their_place(given, path, message):
     (fault,) = Dns(**given).faults()
     assert fault.path == path
     assert message in fault.message
@@ -425,9 +425,9 @@ def test_how_many_must_agree(agree, readings, reason):
     assert settled(agree, *readings).reason is reason
 
 
-@pytest.mark.parametrize(("ttls", "told"), [((60.0,), 60.0), ((5.0, 300.0, None), 300.0)])
-def test_the_longest_ttl_of_all_that_answer_well_is_kept(ttls, told):
-    assert settled(Agree.MAJORITY, *(Reading(Reason.OK, ttl=ttl) for ttl in ttls)).ttl == told
+@pytest.mark.parametrize(("ttls", "longest"), [((60.0,), 60.0), ((5.0, 300.0, None), 300.0)])
+def test_the_longest_ttl_of_all_that_answer_well_is_kept(ttls, longest):
+    assert settled(Agree.MAJORITY, *(Reading(Reason.OK, ttl=ttl) for ttl in ttls)).ttl == longest
 
 
 READINGS = st.lists(st.sampled_from([OK, BROKEN, LATE]), min_size=1)
@@ -456,7 +456,7 @@ def test_the_order_of_servers_decides_nothing(readings, agree, dice):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
-def test_random_bytes_are_never_a_crash_and_never_a_pass(told, data):
+def test_random_bytes_are_never_a_crash_and_never_a_pass(answered_by, data):
     junk = data.draw(st.binary(max_size=60))
     shape = data.draw(st.sampled_from(["bare", "id", "header", "question"]))
 
@@ -471,7 +471,9 @@ def test_random_bytes_are_never_a_crash_and_never_a_pass(told, data):
         refused.set_rcode(dns.rcode.REFUSED)
         return [head + junk, refused.to_wire()]
 
-    if told(answer).reason is not Reason.DNS_SERVFAIL:  # the bytes may by chance be an answer
+    if (
+        answered_by(answer).reason is not Reason.DNS_SERVFAIL
+    ):  # the bytes may by chance be an answer
         assert shape == "question"
         assert junk
 
@@ -487,11 +489,11 @@ def test_that_there_is_no_such_name_is_an_answer(rcode, answered):
     assert not _resolves(DnsReply(Peer("127.0.0.1", 53), 0.0))
 
 
-def test_it_says_whether_our_own_resolver_answered(monkeypatch, told):
+def test_it_says_whether_our_own_resolver_answered(monkeypatch, answered_by):
     nobody = type("Nobody", (), {"nameservers": ("127.9.9.9",)})()
     monkeypatch.setattr(dns.resolver, "Resolver", lambda _path: nobody)
     for authoritative in (False, True):
         probe = Dns(query="sms.example.com", authoritative=authoritative)
         assert observe(probe, 0.5).resolver is False
-    reading = told(made("sms.example.com. 60 IN A 192.0.2.1"))
+    reading = answered_by(made("sms.example.com. 60 IN A 192.0.2.1"))
     assert (reading.reason, reading.resolver) == (Reason.OK, None), "it was not asked"

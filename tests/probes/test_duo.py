@@ -69,7 +69,7 @@ def counting(make: Make) -> Duo:
 
 
 def test_preauth_then_a_code(make: Make, duo_server: Any) -> None:
-    reading, told = sign_in(make())
+    reading, notes = sign_in(make())
     assert (reading.reason, reading.detail) == (Reason.OK, "the code was accepted")
     assert [name for name, _ in reading.phases] == ["preauth", "auth"]
     assert reading.latency is not None
@@ -86,9 +86,9 @@ def test_preauth_then_a_code(make: Make, duo_server: Any) -> None:
             },
         ),
     ]
-    assert "/auth/v2/preauth" in told
-    assert "result='auth'" in told
-    assert "devices.type='token'" in told, "whether the account has a token alone"
+    assert "/auth/v2/preauth" in notes
+    assert "result='auth'" in notes
+    assert "devices.type='token'" in notes, "whether the account has a token alone"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def ok(**response: Any) -> tuple[int, object]:
 
 
 @pytest.mark.parametrize(
-    ("call", "said", "detail"),
+    ("call", "answer", "detail"),
     [
         (
             "preauth",
@@ -140,25 +140,25 @@ def ok(**response: Any) -> tuple[int, object]:
     ],
 )
 def test_a_no_of_either_call_is_a_rejection(
-    make: Make, duo_server: Any, call: str, said: dict[str, str], detail: str
+    make: Make, duo_server: Any, call: str, answer: dict[str, str], detail: str
 ) -> None:
-    duo_server.says[call] = ok(**said)
+    duo_server.says[call] = ok(**answer)
     reading, _ = sign_in(make())
     assert (reading.reason, reading.detail) == (Reason.SIGN_IN_REJECTED, detail)
     assert duo_server.calls[-1] == call, "no code is sent where none is asked for"
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "answer"),
     [
         ("preauth", {"result": "allow", "status_msg": "User is bypassed"}),
         ("auth", {"result": "allow", "status": "bypass", "status_msg": "Bypass"}),
     ],
 )
 def test_a_user_who_is_let_in_without_a_second_factor_proves_nothing(
-    make: Make, duo_server: Any, call: str, said: dict[str, str]
+    make: Make, duo_server: Any, call: str, answer: dict[str, str]
 ) -> None:
-    duo_server.says[call] = ok(**said)
+    duo_server.says[call] = ok(**answer)
     reading, _ = sign_in(make())
     assert (reading.reason, reading.outcome) == (Reason.CHALLENGE_MISSING, Outcome.FAIL)
     assert f"{call}: let in without a second factor: " in reading.detail
@@ -166,7 +166,7 @@ def test_a_user_who_is_let_in_without_a_second_factor_proves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("call", "said", "reason"),
+    ("call", "answer", "reason"),
     [
         ("preauth", {"result": "perhaps"}, Reason.PROTOCOL_ERROR),
         ("preauth", {"result": True}, Reason.PROTOCOL_ERROR),
@@ -176,9 +176,9 @@ def test_a_user_who_is_let_in_without_a_second_factor_proves_nothing(
     ],
 )
 def test_an_answer_that_is_none(
-    make: Make, duo_server: Any, call: str, said: dict[str, object], reason: Reason
+    make: Make, duo_server: Any, call: str, answer: dict[str, object], reason: Reason
 ) -> None:
-    duo_server.says[call] = ok(**said)
+    duo_server.says[call] = ok(**answer)
     reading, _ = sign_in(make())
     assert reading.reason is reason
     assert reading.detail.startswith(f"{call}: ")
@@ -188,7 +188,7 @@ def test_an_answer_that_is_none(
 
 
 @pytest.mark.parametrize(
-    ("call", "said", "reason", "detail"),
+    ("call", "answer", "reason", "detail"),
     [
         (
             "preauth",
@@ -208,16 +208,16 @@ def test_an_answer_that_is_none(
     ],
 )
 def test_a_broken_back_end_is_not_a_rejection(
-    make: Make, duo_server: Any, call: str, said: tuple[int, object], reason: Reason, detail: str
+    make: Make, duo_server: Any, call: str, answer: tuple[int, object], reason: Reason, detail: str
 ) -> None:
-    duo_server.says[call] = said
+    duo_server.says[call] = answer
     reading, _ = sign_in(make())
     assert reading.reason is reason
     assert reading.detail.startswith(detail)
 
 
 @pytest.mark.parametrize(
-    ("said", "again"),
+    ("answer", "again"),
     [
         (None, True),
         ((503, b""), True),
@@ -230,9 +230,9 @@ def test_a_broken_back_end_is_not_a_rejection(
     ids=str,
 )
 def test_a_counted_code_that_was_not_judged_is_the_next_again(
-    counting: Duo, duo_server: Any, said: tuple[int, object] | None, again: bool
+    counting: Duo, duo_server: Any, answer: tuple[int, object] | None, again: bool
 ) -> None:
-    duo_server.says["auth"] = said
+    duo_server.says["auth"] = answer
     sign_in(counting)
     del duo_server.says["auth"]
     sign_in(counting)
@@ -273,13 +273,13 @@ def test_keys_that_duo_does_not_know_are_ours(
 
 @pytest.mark.parametrize("ahead", [300.0, -300.0])
 def test_a_time_that_duo_refuses_is_our_clock(make: Make, duo_server: Any, ahead: float) -> None:
-    reading, told = sign_in(make(), clock=Skewed(ahead))
+    reading, notes = sign_in(make(), clock=Skewed(ahead))
     assert (reading.reason, reading.outcome) == (Reason.OWN_CLOCK, Outcome.ERROR)
     start = "preauth: Duo refuses our time (code 40105): by its own, our clock is off by "
     assert reading.detail.startswith(start)
-    told_offset = float(reading.detail.removeprefix(start).removesuffix(" s"))
-    assert told_offset == pytest.approx(ahead, abs=2)
-    assert "by its time, our clock is off by" in told
+    offset = float(reading.detail.removeprefix(start).removesuffix(" s"))
+    assert offset == pytest.approx(ahead, abs=2)
+    assert "by its time, our clock is off by" in notes
     assert duo_server.calls == ["preauth", "ping"]
     assert [name for name, _ in reading.phases] == ["preauth", "ping"]
     assert duo_server.codes == [], "no code is spent"

@@ -102,16 +102,16 @@ def test_a_share_against_that_of_last_week(
     happen(20)
     happen(60, "denied", "no_response")
     happen(10, "denied", "error")
-    reading, told = look(probe)
+    reading, notes = look(probe)
     assert reading.reason is Reason.SUCCESS_RATIO_LOW
     assert reading.detail == (
         "22% of 90 sign-ins went well, usually 95%; 60 × no_response, 10 × error"
     )
-    assert "95 of 100 in the hour from" in told
+    assert "95 of 100 in the hour from" in notes
     (_, first), (_, second) = duo_server.asked
     assert int(first["maxtime"]) - int(first["mintime"]) == 15 * MINUTE * 1000 - 1
     late = NOW.timestamp() - (int(first["maxtime"]) + 1) / 1000
-    assert late == 180 + 30, "what is told after minutes, of whole ones"
+    assert late == 180 + 30, "what the log has after minutes, of whole ones"
     assert int(second["maxtime"]) - int(second["mintime"]) == 3600 * 1000 - 1
 
 
@@ -163,7 +163,7 @@ def test_a_log_that_always_has_a_next_page_ends(make: Make, duo_server: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         (200, {"stat": "OK", "response": {}}),
         (200, {"stat": "OK", "response": {"authlogs": [{}]}}),
@@ -171,14 +171,14 @@ def test_a_log_that_always_has_a_next_page_ends(make: Make, duo_server: Any) -> 
     ],
     ids=str,
 )
-def test_a_dead_log_says_nothing_of_users(make: Make, duo_server: Any, said: Any) -> None:
-    duo_server.says[LOG] = said
+def test_a_dead_log_says_nothing_of_users(make: Make, duo_server: Any, answer: Any) -> None:
+    duo_server.says[LOG] = answer
     reading, _ = look(make())
     assert reading.reason is Reason.SOURCE_DEAD
     assert "authentication" in reading.detail
 
 
-def test_any_sign_in_by_a_break_glass_account_is_told(
+def test_any_sign_in_by_a_break_glass_account_is_reported(
     make: Make, duo_server: Any, happen: Callable[..., None]
 ) -> None:
     happen(1, ago=20 * 3600, key="DUFIRST")
@@ -186,7 +186,7 @@ def test_any_sign_in_by_a_break_glass_account_is_told(
     happen(1, ago=25 * 3600, key="DUFIRST")
     happen(40)
     probe = make(break_glass={"first": "DUFIRST", "second": "DUSECOND"})
-    reading, told = look(probe)
+    reading, notes = look(probe)
     assert reading.reason is Reason.OK
     assert [use.account for use in reading.uses] == ["second", "first"]
     assert [round(use.ago / 60) for use in reading.uses] == [1, 1200]
@@ -195,7 +195,7 @@ def test_any_sign_in_by_a_break_glass_account_is_told(
         "DUSECOND",
         None,
     }
-    assert "DUFIRST" not in told
+    assert "DUFIRST" not in notes
     assert [u.id for u in look(probe)[0].uses] == [u.id for u in reading.uses]
 
 

@@ -48,12 +48,12 @@ def make(duo_server: Any, ca_file: str) -> Make:
 
 def test_it_answers_and_knows_us(make: Make, duo_server: Any) -> None:
     probe = make()
-    reading, told = sign_in(probe)
+    reading, notes = sign_in(probe)
     assert reading.reason is Reason.OK
     assert "says nothing of sign-ins" in reading.detail
     assert duo_server.asked == [("ping", {}), ("check", {})]
     assert [name for name, _ in reading.phases] == ["ping", "check"]
-    assert "by its time, our clock is off by" in told
+    assert "by its time, our clock is off by" in notes
     assert (probe.wait(0.0, MEMORIES.of(probe)), probe.clock_bound) == (0.0, True)
 
 
@@ -65,14 +65,12 @@ def test_after_a_ping_that_fails_nothing_is_signed(make: Make, duo_server: Any) 
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [{}, {"time": "now"}, {"time": -1}, {"time": 10**15}, {"time": True}, {"time": 1e99}],
     ids=str,
 )
-def test_a_ping_that_does_not_tell_the_time(
-    make: Make, duo_server: Any, said: dict[str, object]
-) -> None:
-    duo_server.says["ping"] = 200, {"stat": "OK", "response": said}
+def test_a_ping_without_the_time(make: Make, duo_server: Any, answer: dict[str, object]) -> None:
+    duo_server.says["ping"] = 200, {"stat": "OK", "response": answer}
     reading, _ = sign_in(make())
     assert reading.reason is Reason.PROTOCOL_ERROR
     assert reading.detail.startswith("ping: not in the form of Duo's answers: ")

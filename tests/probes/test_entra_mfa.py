@@ -192,7 +192,7 @@ def test_buckets_outside_the_window_do_not_count(tenant: Tenant, read: Read) -> 
     assert read().detail.startswith("25% of 120 ")
 
 
-def test_what_is_not_told_yet_is_not_none(tenant: Tenant, read: Read) -> None:
+def test_what_is_not_reported_yet_is_not_none(tenant: Tenant, read: Read) -> None:
     """Failures have come in, successes only until 11:40."""
     tenant.fill(WINDOW - STEP, 40, 5, buckets=2)
     tenant.bad |= dict.fromkeys((WINDOW + STEP, WINDOW + 2 * STEP), 30)
@@ -201,7 +201,7 @@ def test_what_is_not_told_yet_is_not_none(tenant: Tenant, read: Read) -> None:
     del tenant.good[WINDOW]
     reading = read()
     assert (reading.reason, reading.outcome) == (Reason.SAMPLE_TOO_SMALL, Outcome.ERROR)
-    assert reading.detail.endswith("successes are told until 2026-01-05T11:35:00Z only")
+    assert reading.detail.endswith("successes are counted until 2026-01-05T11:35:00Z only")
 
 
 def test_after_two_hours_it_is_none(tenant: Tenant, read: Read) -> None:
@@ -225,7 +225,7 @@ def test_one_run_stays_within_five_requests_in_ten_seconds(
 # --- the sign-in log --------------------------------------------------------------
 
 
-def test_codes_tell_trouble_from_interrupts_and_users(tenant: Tenant, read: Read) -> None:
+def test_codes_separate_trouble_from_interrupts_and_users(tenant: Tenant, read: Read) -> None:
     tenant.happen(30, 0)
     tenant.happen(40, 0, authenticationRequirement="singleFactorAuthentication")
     for interrupt in (50072, 50074, 50076, 50078, 50079, 50140, 50058, 50158):
@@ -260,7 +260,7 @@ def test_of_very_many_the_newest_are_a_sample(tenant: Tenant, read: Read) -> Non
 # --- break-glass accounts ---------------------------------------------------------
 
 
-def test_any_sign_in_by_a_break_glass_account_is_told(
+def test_any_sign_in_by_a_break_glass_account_is_reported(
     tenant: Tenant, entra: Make, read: Read
 ) -> None:
     ids = {"userId": "AAAA0000-0000-0000-0000-000000000001"}
@@ -288,7 +288,7 @@ def test_any_sign_in_by_a_break_glass_account_is_told(
         ("/v1.0/auditLogs/signIns", "AuditLog.Read.All and Directory.Read.All"),
     ],
 )
-def test_what_permission_is_missing_is_told(
+def test_what_permission_is_missing_is_reported(
     tenant: Tenant, path: str, permission: str, read: Read
 ) -> None:
     tenant.vendor.answers[path] = 403, {}, b'{"error": {"code": "Authorization_RequestDenied"}}'

@@ -301,7 +301,7 @@ def test_a_step_fails_for_its_own_reason(
     assert "canary" not in reading.detail
 
 
-def test_the_first_wish_unmet_is_told_and_a_later_failure_outranks_it(
+def test_the_first_preference_unmet_is_reported_and_a_later_failure_outranks_it(
     provider: Provider, observed: Callable[..., Reading]
 ) -> None:
     wish = {"prefer": met(status=204)}
@@ -323,8 +323,8 @@ def test_a_host_that_is_a_secret_stays_one() -> None:
 
 
 def counted(url: str, **options: int) -> Step:
-    said = "".join(f", {key}={value}" for key, value in options.items())
-    code = f"{{{{ hotp(secrets.seed{said}) }}}}"
+    arguments = "".join(f", {key}={value}" for key, value in options.items())
+    code = f"{{{{ hotp(secrets.seed{arguments}) }}}}"
     return Step(
         id="count",
         url=T(url + "/echo"),
@@ -426,7 +426,7 @@ def test_a_mailbox_that_cannot_be_is_a_fault(provider: Provider) -> None:
     ]
 
 
-def test_a_mailbox_that_cannot_be_read_is_told_before_anything_is_sent(
+def test_a_mailbox_that_cannot_be_read_is_reported_before_anything_is_sent(
     provider: Provider, tmp_path: Path
 ) -> None:
     gone = by_message(provider, tmp_path / "gone")
@@ -547,7 +547,7 @@ FAULTS: list[tuple[dict[str, Any], tuple[str | int, ...], str]] = [
 
 
 @pytest.mark.parametrize(("given", "path", "message"), FAULTS)
-def test_wrong_settings_are_told_with_their_place(
+def test_wrong_settings_are_reported_with_their_place(
     given: dict[str, Any], path: tuple[str | int, ...], message: str
 ) -> None:
     settings = {"secrets": {"seed": Secret(SEED), "word": Secret("canary 1")}}
@@ -590,7 +590,7 @@ services:
             headers: {X-Code: "{{ totp(secrets.seed) }}"}
             rejected: {status: 401}
 """
-TOLD = """\
+PROBLEMS = """\
 11:18: steps[0].url: token is not known at this step; known are: nothing yet
 16:32: steps[1].headers.X-Token: tokn is not known at this step; known are: page, token; \
 did you mean token?
@@ -607,11 +607,12 @@ secrets.password, secrets.seed, secrets.word; did you mean secrets.password?
 27:18: clean_up[0].url: later is not known at this step; known are: page, token
 28:31: clean_up[0].headers.X-Code: a clean-up step has no code; \
 secrets, variables, captured values
-29:23: clean_up[0].rejected: a clean-up step changes no reading; expect: what is not met is told
+29:23: clean_up[0].rejected: a clean-up step changes no reading; \
+expect: what is not met is shown in the detail
 """
 
 
-def told_of(text: str, tmp_path: Path) -> list[str]:
+def problems_of(text: str, tmp_path: Path) -> list[str]:
     path = tmp_path / "beacon.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
@@ -620,15 +621,15 @@ def told_of(text: str, tmp_path: Path) -> list[str]:
     return [problem.replace("services[0].endpoints[0].", "") for problem in problems]
 
 
-def test_mistakes_are_told_with_line_and_hint(tmp_path: Path) -> None:
-    expected = TOLD.format(allowed=Template.ALLOWED).splitlines()
-    assert told_of(MISTAKES, tmp_path) == expected
+def test_mistakes_are_reported_with_line_and_hint(tmp_path: Path) -> None:
+    expected = PROBLEMS.format(allowed=Template.ALLOWED).splitlines()
+    assert problems_of(MISTAKES, tmp_path) == expected
 
 
-def test_what_is_no_template_is_told_with_its_line(tmp_path: Path) -> None:
+def test_what_is_no_template_is_reported_with_its_line(tmp_path: Path) -> None:
     text = MISTAKES[: MISTAKES.index("        clean_up")].replace("{{ tokn }}", "{{ token }")
     text += "        clean_up:\n          - {id: out, url: '{% if %}'}\n"
-    first, second = told_of(text, tmp_path)
+    first, second = problems_of(text, tmp_path)
     assert first.startswith("16:32: steps[1].headers.X-Token: not a template: ")
     assert second.startswith("26:28: clean_up[0].url: not a template: ")
     assert "canary" not in first + second

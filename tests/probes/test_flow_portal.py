@@ -50,11 +50,11 @@ def flow(portal: Any, tmp_path: Path, eventually: Callable[..., None]) -> Flow:
 
 
 def test_the_example_signs_in_and_out(portal: Any, flow: Flow) -> None:
-    reading, told = sign_in(flow)
-    assert (reading.reason, reading.detail) == (Reason.OK, "4 steps"), told
+    reading, notes = sign_in(flow)
+    assert (reading.reason, reading.detail) == (Reason.OK, "4 steps"), notes
     assert [name for name, _ in reading.phases] == ["page", "user", "password", "code"]
     assert "Successful OTP authentication for beacon-probe" in portal.log
-    assert re.search(r"step sign-out\n.*GET .*/logout\n.*302 redirect", told), "and out"
+    assert re.search(r"step sign-out\n.*GET .*/logout\n.*302 redirect", notes), "and out"
 
 
 def test_the_database_is_gone_while_its_pages_are_well(
@@ -86,11 +86,11 @@ def test_only_the_code_fails_where_nothing_can_be_written(portal: Any, flow: Flo
 
 def test_a_wrong_password(portal: Any, flow: Flow) -> None:
     secrets = {**flow.secrets, "password": Secret("canary of another")}
-    reading, told = sign_in(replace(flow, secrets=secrets))
+    reading, notes = sign_in(replace(flow, secrets=secrets))
     assert reading.reason is Reason.SIGN_IN_REJECTED
     assert reading.detail == "step password: rejected with status 200"
-    assert "step code" not in told
-    assert "step sign-out" in told, "clean-up after a rejection"
+    assert "step code" not in notes
+    assert "step sign-out" in notes, "clean-up after a rejection"
 
 
 def test_a_wrong_code(portal: Any, flow: Flow) -> None:
@@ -101,10 +101,10 @@ def test_a_wrong_code(portal: Any, flow: Flow) -> None:
 
 def test_a_token_that_was_deleted(portal: Any, flow: Flow) -> None:
     with portal.deleted_token():
-        reading, told = sign_in(flow)
-    assert reading.reason is Reason.EXPECTATION_FAILED, told
+        reading, notes = sign_in(flow)
+    assert reading.reason is Reason.EXPECTATION_FAILED, notes
     assert reading.detail.startswith("step password: body")
-    assert "step code" not in told, "no code for a page that offers a new token"
+    assert "step code" not in notes, "no code for a page that offers a new token"
 
 
 def test_clean_up_is_tried_past_the_deadline(
@@ -123,7 +123,7 @@ def test_clean_up_is_tried_past_the_deadline(
 
     waking = threading.Thread(target=wake)
     waking.start()
-    reading, told = sign_in(flow, run=run)
+    reading, notes = sign_in(flow, run=run)
     waking.join(60)
     assert reading.reason is Reason.DEADLINE
-    assert re.search(r"step sign-out\n.*GET .*/logout\n.*302 redirect", told), told
+    assert re.search(r"step sign-out\n.*GET .*/logout\n.*302 redirect", notes), notes

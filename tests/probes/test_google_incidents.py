@@ -71,7 +71,7 @@ def update(status: str | None) -> dict[str, Any]:
     return {"most_recent_update": {"when": "2020-12-14T12:10:00Z", "status": status, "text": "x"}}
 
 
-SAID = [
+TABLE = [
     ([PAST], (), OK, "0 incidents open, none of them ours"),
     ([PAST], ("Gmail",), OK, ""),
     (
@@ -105,7 +105,7 @@ SAID = [
     ([incident(currently_affected_products=[IDENTITY])], (IDENTITY["title"],), INCIDENT, ""),
     ([incident(currently_affected_products=[])], ("Gmail",), INCIDENT, ""),
     ([incident(affected_products=None)], (), INCIDENT, "(Multiple Products, since"),
-    # a product nobody has heard of is unknown, and hides nothing
+    # a product that is not listed is unknown, and hides nothing
     ([PAST], ("Gmial",), DEAD, "no incident ever named a product 'Gmial'; did you mean 'Gmail'?"),
     ([PAST], ("Zebra",), DEAD, "no incident ever named a product 'Zebra'"),
     ([incident()], ("Gmail", "Zebra"), INCIDENT, "Sign-in fails"),
@@ -123,7 +123,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("history", "products", "reason", "words"), SAID)
+@pytest.mark.parametrize(("history", "products", "reason", "words"), TABLE)
 def test_what_a_history_says(history, products, reason, words):
     reading = read(history, *products)
     assert reading.reason is reason, reading

@@ -203,7 +203,7 @@ def test_every_status_in_both_ways_to_write_it(status, reason):
         assert judged(issue(written)).reason is reason
 
 
-def test_an_outage_filed_under_another_service_is_found_and_told(tenant, read):
+def test_an_outage_filed_under_another_service_is_found_and_reported(tenant, read):
     tenant.issues = [issue()]
     assert read().detail == (
         "Service degradation: Users can't complete multi-factor authentication "
@@ -252,11 +252,11 @@ def test_without_any_service_it_is_unknown(tenant, read):
 def test_while_restoring_it_is_as_bad_as_it_was(tenant, graph, observed):
     """What was never seen before is degraded."""
     probe = graph()
-    said = []
+    reasons = []
     for status in ("investigating", "serviceInterruption", "restoringService", "verifyingService"):
         tenant.issues = [issue(status), issue("restoringService", id="MO1")]
-        said.append(observed(probe).reason)
-    assert said == [DEGRADED, INCIDENT, INCIDENT, DEGRADED]
+        reasons.append(observed(probe).reason)
+    assert reasons == [DEGRADED, INCIDENT, INCIDENT, DEGRADED]
     tenant.issues = [issue("RestoringService")]
     assert observed(probe).reason is INCIDENT
 
@@ -318,11 +318,11 @@ NO_TOKEN = [
 ]
 
 
-@pytest.mark.parametrize(("said", "reason", "words"), NO_TOKEN)
+@pytest.mark.parametrize(("answer", "reason", "words"), NO_TOKEN)
 def test_without_a_token_the_source_is_unknown_and_whose_fault_that_is(
-    tenant, read, said, reason, words
+    tenant, read, answer, reason, words
 ):
-    tenant.vendor.answers[TOKEN] = (said[0], {"Location": "/elsewhere"}, said[1])
+    tenant.vendor.answers[TOKEN] = (answer[0], {"Location": "/elsewhere"}, answer[1])
     reading = read()
     assert (reading.reason, reading.outcome) == (reason, Outcome.ERROR)
     assert words in reading.detail
@@ -445,8 +445,8 @@ def test_twenty_pages_of_eight_megabytes_cost_little_memory(tenant, read, hostil
     path = ISSUES
     for number in range(PAGES):
         following = f"{API}issues?$skip={number + 1}"
-        told = json.dumps({"id": f"MO{number}", "status": "investigating"})[:-1]
-        body = f'{{"value": [{told}, {HOSTILE_PAGES[hostile]}}}], "@odata.nextLink": '
+        issue = json.dumps({"id": f"MO{number}", "status": "investigating"})[:-1]
+        body = f'{{"value": [{issue}, {HOSTILE_PAGES[hostile]}}}], "@odata.nextLink": '
         body += json.dumps(tenant.vendor.url + following) + "}"
         tenant.vendor.answers[path] = 200, {}, body.encode()
         path = following
@@ -462,16 +462,16 @@ def test_twenty_pages_of_eight_megabytes_cost_little_memory(tenant, read, hostil
 # --- settings ---------------------------------------------------------------------
 
 
-def test_wrong_settings_are_told_with_their_place():
+def test_wrong_settings_are_reported_with_their_place():
     probe = settled(
         tenant="ex/ample",
         services=(" ",),
         graph_url=Url("http://graph.example"),
         login_url=Url("http://login.example"),
     )
-    told = {fault.path: fault.message for fault in probe.faults()}
-    assert set(told) == {("tenant",), ("services", 0), ("graph_url",), ("login_url",)}
-    assert "unencrypted to graph.example" in told["graph_url",]
+    found = {fault.path: fault.message for fault in probe.faults()}
+    assert set(found) == {("tenant",), ("services", 0), ("graph_url",), ("login_url",)}
+    assert "unencrypted to graph.example" in found["graph_url",]
 
 
 def test_a_service_must_be_named():

@@ -109,7 +109,7 @@ class TestPlain:
         assert ask("/once", follow_redirects=False, expect=expect).reason is Reason.OK
 
     @pytest.mark.parametrize(
-        ("sent", "said"),
+        ("sent", "expected"),
         [
             ({"form": {"a": Secret("ü b")}}, "POST application/x-www-form-urlencoded"),
             ({"json": {"a": 1}}, "POST application/json"),
@@ -119,8 +119,8 @@ class TestPlain:
             ),
         ],
     )
-    def test_sends_what_it_is_told_to(self, ask, sent, said):
-        expect = expecting(body=said)
+    def test_sends_what_the_settings_say(self, ask, sent, expected):
+        expect = expecting(body=expected)
         assert ask("/method", method="POST", **sent, expect=expect).reason is Reason.OK
 
     def test_goes_through_a_proxy(self, nginx, observed):
@@ -247,7 +247,7 @@ def test_sound_settings_have_no_faults():
         ),
     ],
 )
-def test_each_fault_is_told_at_its_place(settings, path, message):
+def test_each_fault_is_reported_at_its_place(settings, path, message):
     assert (path, message) in faults(**settings)
 
 

@@ -59,7 +59,7 @@ def test_each_flawed_certificate_has_its_reason(kind, mood, reason, probe_of, se
         probe = probe_of(case(kind).settings, parrot.port, "https")
         _, reading = tried(replace(probe, tls=TlsPolicy(ca=ca_file)), 60.0)
     assert says(reading, probe.ABILITIES.second_hand, reason), reading
-    assert not parrot.heard, "nothing is sent"
+    assert not parrot.received, "nothing is sent"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,10 +73,10 @@ def test_a_renewed_authority_is_trusted_from_the_next_run_on(
         probe = replace(probe, tls=TlsPolicy(ca=str(ca_file)))
         _, reading = tried(probe, 60.0)
         assert says(reading, probe.ABILITIES.second_hand, Reason.TLS_UNTRUSTED), reading
-        assert not parrot.heard, "nothing is sent"
+        assert not parrot.received, "nothing is sent"
         authority.cert_pem.write_to_path(ca_file)
-        _, reading = tried(probe, heard=parrot.heard)
-    assert parrot.heard, reading
+        _, reading = tried(probe, received=parrot.received)
+    assert parrot.received, reading
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,13 +106,13 @@ def test_no_redirect_takes_a_secret_elsewhere(kind, honest, status, probe_of):
 
     with Parrot(MOODS["echoes"]) as other, Parrot(elsewhere, honest) as parrot:
         probe = probe_of(case(kind).settings, parrot.port)
-        tried(probe, heard=parrot.heard)
-        sent = b"".join(other.heard).decode("latin-1")
+        tried(probe, received=parrot.received)
+        sent = b"".join(other.received).decode("latin-1")
     assert not leaks(sent), sent
     document = not honest and any(each.startswith("GET /.well-known") for each in case(kind).honest)
-    assert other.heard or not document, "a public document is read where a redirect leads"
-    followed = hasattr(probe, "follow_to") or not parrot.heard[-1].startswith(b"POST ")
-    assert followed or not other.heard, "what signs in or asks for a token goes nowhere else"
+    assert other.received or not document, "a public document is read where a redirect leads"
+    followed = hasattr(probe, "follow_to") or not parrot.received[-1].startswith(b"POST ")
+    assert followed or not other.received, "what signs in or asks for a token goes nowhere else"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,7 +120,7 @@ def test_a_proxy_that_wants_a_sign_in_is_our_trouble_and_never_red(kind, probe_o
     with Parrot(lambda _: WHO) as proxy:
         through = ProxyUrl(f"http://127.0.0.1:{proxy.port}")
         _, reading = tried(replace(probe_of(case(kind).settings, 9), proxy=through), 60.0)
-    assert proxy.heard, "it was asked"
+    assert proxy.received, "it was asked"
     assert (reading.reason, reading.outcome) == (Reason.OWN_CREDENTIALS, Outcome.ERROR)
     assert "set `proxy.username` and `proxy.password`" in reading.detail
 
@@ -132,7 +132,7 @@ def test_the_proxy_is_given_our_name_there(kind, probe_of):
         through = Proxy(url=url, username="probe", password=Secret("word"))
         _, reading = tried(replace(probe_of(case(kind).settings, 9), proxy=through), 60.0)
     pair = base64.b64encode(b"probe:word")
-    assert all(b"Proxy-Authorization: Basic " + pair + b"\r\n" in head for head in proxy.heard)
+    assert all(b"Proxy-Authorization: Basic " + pair + b"\r\n" in head for head in proxy.received)
     assert "our proxy refuses `proxy.username` or `proxy.password`" in reading.detail
 
 

@@ -64,7 +64,7 @@ def make(provider: Any) -> Make:
 
 def test_signs_in_and_out_again(make: Make, provider: Any) -> None:
     assert not list(make().faults())
-    reading, told = sign_in(make())
+    reading, notes = sign_in(make())
     assert (reading.reason, reading.detail) == (Reason.OK, "accepted")
     assert [name for name, _ in reading.phases] == ["discovery", "token", "keys", "logout"]
     assert provider.paths() == [
@@ -83,8 +83,8 @@ def test_signs_in_and_out_again(make: Make, provider: Any) -> None:
     }
     assert base64.b64decode(headers["Authorization"].split()[1]) == b"beacon:canary-client"
     assert not provider.sessions, "no session is left behind"
-    assert "step token" in told
-    assert "eyJ" not in told, "no token"
+    assert "step token" in notes
+    assert "eyJ" not in notes, "no token"
 
 
 def test_a_client_without_a_secret_gives_its_name(make: Make, provider: Any) -> None:
@@ -105,9 +105,7 @@ def test_a_client_without_a_secret_gives_its_name(make: Make, provider: Any) -> 
     ],
     ids=["password", "code"],
 )
-def test_a_wrong_password_and_a_wrong_code_are_told_alike(
-    make: Make, wrong: dict[str, Any]
-) -> None:
+def test_a_wrong_password_and_a_wrong_code_look_alike(make: Make, wrong: dict[str, Any]) -> None:
     reading, _ = sign_in(make(**wrong))
     assert reading.reason is Reason.SIGN_IN_REJECTED
     assert reading.detail == "token: status 401: invalid_grant: Invalid user credentials"
@@ -198,7 +196,7 @@ def test_signed_in_but_not_out_is_a_warning(make: Make, provider: Any, answer: A
     assert reading.detail == f"signed in, but not out: logout: status {answer[0]}"
 
 
-def test_what_went_wrong_before_is_told_rather(make: Make, provider: Any) -> None:
+def test_what_went_wrong_first_is_the_reading(make: Make, provider: Any) -> None:
     provider.instead[provider.REVOKE] = (500, "")
     provider.instead[provider.KEYS] = (500, "")
     reading, _ = sign_in(make())
@@ -223,23 +221,23 @@ def test_where_there_is_nothing_to_revoke(make: Make, provider: Any, lacking: st
         provider.issued = {"refresh_token": None}
     else:
         provider.document["revocation_endpoint"] = "http://127.0.0.1:9/revoke"
-    reading, told = sign_in(make())
+    reading, notes = sign_in(make())
     assert reading.reason is Reason.OK
-    assert "no logout" in told
+    assert "no logout" in notes
     assert provider.REVOKE not in provider.paths()
 
 
 # --- where secrets go, and what becomes of codes --------------------------------------------
 
 
-def test_tokens_come_from_where_they_were_told_to(
+def test_tokens_come_from_where_the_settings_say(
     make: Make, provider: Any, openid_provider: Callable[..., Any]
 ) -> None:
     other = openid_provider()
-    reading, told = sign_in(make(token_url=Url(other.url + other.TOKEN)))
+    reading, notes = sign_in(make(token_url=Url(other.url + other.TOKEN)))
     assert reading.reason is Reason.OK
     assert other.codes
-    assert "no logout" in told, "what one gave us the other does not get"
+    assert "no logout" in notes, "what one gave us the other does not get"
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,8 @@ class Server:
         return Token.parse(SEED).code(time.time())
 
     def document(self, value: bool, detail: Any = None) -> dict[str, Any]:
-        said = {"jsonrpc": "2.0", "result": {"status": True, "value": value}, "id": 0}
-        return said | {"detail": detail} if detail else said
+        document = {"jsonrpc": "2.0", "result": {"status": True, "value": value}, "id": 0}
+        return document | {"detail": detail} if detail else document
 
 
 @pytest.fixture

@@ -235,7 +235,7 @@ def test_what_does_not_fit_is_counted(serve, observe):
     )
 
 
-def test_removing_spf_tells_how_long_the_hole_is_kept(serve, observe):
+def test_removing_spf_shows_how_long_caches_keep_the_hole(serve, observe):
     """The texts that are left keep their TTL; a name without any has the negative one."""
     serve((SPF, ""), ('@ TXT "unrelated"\n', ""))
     reading = observe()
@@ -262,7 +262,7 @@ def test_a_domain_that_does_not_exist_has_no_other_trouble(serve, observe):
     )
 
 
-def test_the_worst_of_several_domains_is_told(serve, observe):
+def test_the_worst_of_several_domains_is_reported(serve, observe):
     serve((KEY, "v=DKIM1; p="))
     reading = observe(domains=("other.example", "otp.example"))
     assert reading.reason is Reason.DKIM_REVOKED
@@ -311,7 +311,7 @@ def test_a_half_broken_zone_is_judged_alike_in_any_order(serve, observe, server,
     assert all(f"at {other.at} only: " in note for note in found)
 
 
-def test_where_servers_differ_it_is_said_how(serve, observe, server, other):
+def test_where_servers_differ_the_difference_is_reported(serve, observe, server, other):
     serve()
     other.serve({"otp.example": OTP.replace("p=reject", "p=none")})
     notes = []

@@ -52,15 +52,15 @@ def server(
     delay: float = 0.0,
     dispersion: float = 0.0,
 ) -> Callable[[bytes], list[bytes]]:
-    """Tells `moment`, whatever the time."""
+    """Shows `moment`, whatever the time."""
 
     def answer(asked: bytes) -> list[bytes]:
-        told = stamp(moment)
+        now = stamp(moment)
         distance = int(delay * 2**16), int(dispersion * 2**16)
         flags = leap << 6 | 4 << 3 | mode
         head = struct.pack("!BBbbII4sQ", flags, stratum, 6, -20, *distance, code, 0)
-        received = told if receive is None else receive
-        times = struct.pack("!QQ", received, told if transmit is None else transmit)
+        received = now if receive is None else receive
+        times = struct.pack("!QQ", received, now if transmit is None else transmit)
         return [head + (asked[40:48] if cookie is None else cookie) + times]
 
     return answer
@@ -247,7 +247,7 @@ def test_one_name_that_was_found_is_word_enough_of_our_resolver(udp_server, stil
     assert (reading.reason, reading.resolver) == (Reason.DNS_SERVFAIL, False)
 
 
-def test_wrong_settings_are_told_with_their_place():
+def test_wrong_settings_are_reported_with_their_place():
     (fault,) = Ntp(servers=()).faults()
     assert (fault.path, fault.message) == (("servers",), "no server to ask")
     (fault,) = Ntp(servers=("time.example.com", "time.example.com:x")).faults()

@@ -178,7 +178,7 @@ def test_what_is_no_second_factor_counts_neither_way(org: Org, read: Read) -> No
     org.happen(50, result="CHALLENGE")
     org.happen(50, result="SKIPPED")
     org.happen(50, kind="user.session.start", result="FAILURE")
-    org.happen(50, result="FAILURE", at=NOW - timedelta(minutes=1))  # not all told yet
+    org.happen(50, result="FAILURE", at=NOW - timedelta(minutes=1))  # not all listed yet
     assert read().detail.startswith("100% of 30 sign-ins")
 
 
@@ -282,7 +282,7 @@ def test_a_page_of_another_shape(vendor: Any, page: Any, read: Read) -> None:
 BREAK_GLASS = {"first": "First@example.com", "second": "00u2"}
 
 
-def test_any_sign_in_by_a_break_glass_account_is_told(org: Org, read: Read) -> None:
+def test_any_sign_in_by_a_break_glass_account_is_reported(org: Org, read: Read) -> None:
     session = "user.session.start"
     org.happen(1, session, "SUCCESS", NOW - timedelta(hours=20), actor="First@example.com")
     org.happen(1, session, "FAILURE", NOW - timedelta(minutes=1), actor="x", actor_id="00u2")
@@ -302,10 +302,10 @@ def test_any_sign_in_by_a_break_glass_account_is_told(org: Org, read: Read) -> N
 def test_its_name_is_in_no_note(org: Org, okta: Make, clock: ManualClock) -> None:
     run = Run(clock, 5.0)
     run.take(okta(break_glass=BREAK_GLASS))
-    told = "\n".join(run.notes)
+    notes = "\n".join(run.notes)
     assert org.queries
-    assert "First" not in told
-    assert "0 sign-ins by break-glass accounts" in told
+    assert "First" not in notes
+    assert "0 sign-ins by break-glass accounts" in notes
 
 
 def test_users_and_accounts_that_fail_to_be_read_do_not_hide_each_other(
@@ -331,7 +331,7 @@ def test_users_and_accounts_that_fail_to_be_read_do_not_hide_each_other(
     assert [use.account for use in reading.uses] == ["first"]
 
 
-def test_uses_are_told_though_the_time_is_up_before_the_rest_is_read(
+def test_uses_are_reported_though_the_time_is_up_before_the_rest_is_read(
     org: Org, okta: Make, observed: Callable[..., Reading], clock: ManualClock, eventually: Any
 ) -> None:
     org.happen(1, "user.session.start", actor="First@example.com")

@@ -253,7 +253,7 @@ def test_no_token(make: Make, provider: Any, answer: Any, reason: Reason) -> Non
     assert reading.detail.startswith("token: no token: ")
 
 
-def test_secrets_go_where_they_were_told_to_go(
+def test_secrets_go_where_the_settings_say(
     make: Make, provider: Any, openid_provider: Callable[..., Any]
 ) -> None:
     other = openid_provider()

@@ -144,9 +144,9 @@ def test_a_captured_address_alone_is_asked_without_what_is_ours(sites, observed)
 def test_whatever_part_of_an_origin_a_server_says_it_is_not_ours(sites, observed, url):
     own, other = sites
     base = other.url.removeprefix("http://")
-    said = {"host": base, "base": other.url, "port": base.partition(":")[2], "rest": f"@{base}"}
-    own.answers["/start"] = (200, {f"X-{name}": value for name, value in said.items()}, b"")
-    taken = {name: Capture(header=f"X-{name}") for name in said}
+    parts = {"host": base, "base": other.url, "port": base.partition(":")[2], "rest": f"@{base}"}
+    own.answers["/start"] = (200, {f"X-{name}": value for name, value in parts.items()}, b"")
+    taken = {name: Capture(header=f"X-{name}") for name in parts}
     steps = (
         Step(id="start", url=T(own.url + "/start"), capture=taken),
         Step(id="in", url=T(url), method="POST", body=T("{{ secrets.key }}")),

@@ -73,7 +73,7 @@ def run_once(
 ) -> tuple[Reading, str]:
     """One run, ended as the prober ends it; its reading, and what `-v` would show of it.
 
-    Nothing of the message is in either. `meanwhile` is told of each line as it is noted, and
+    Nothing of the message is in either. `meanwhile` gets each line as it is noted, and
     may say how many seconds the run has from there.
     """
     timers: list[threading.Timer] = []
@@ -101,14 +101,14 @@ def run_once(
         for timer in timers:
             timer.cancel()
             timer.join()
-    told = "\n".join([reading.detail, *run.notes])
-    assert not [hidden for hidden in ("canary", CODE, "secret words") if hidden in told]
-    return reading, told
+    notes = "\n".join([reading.detail, *run.notes])
+    assert not [hidden for hidden in ("canary", CODE, "secret words") if hidden in notes]
+    return reading, notes
 
 
 def letter(text: str = f"Your code is {CODE}.", **headers: str) -> bytes:
-    told = {"From": "no-reply@example.com", "Subject": "secret words"} | headers
-    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in told.items())
+    headers = {"From": "no-reply@example.com", "Subject": "secret words"} | headers
+    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     return f"{head}\r\n{text}\r\n".encode()
 
 
@@ -117,8 +117,8 @@ def mailbox(mail: Any, ca_file: str) -> Callable[..., Imap]:
     """An account of Dovecot."""
 
     def make(user: str, **given: Any) -> Imap:
-        told = {"host": "127.0.0.1", "port": mail.ports["IMAPS_PORT"], "username": user}
-        return Imap(**told | {"tls": TlsPolicy(ca=ca_file), "password": Secret(PASSWORD)} | given)
+        usual = {"host": "127.0.0.1", "port": mail.ports["IMAPS_PORT"], "username": user}
+        return Imap(**usual | {"tls": TlsPolicy(ca=ca_file), "password": Secret(PASSWORD)} | given)
 
     return make
 
@@ -128,9 +128,9 @@ def submission(mail: Any, ca_file: str) -> Callable[..., Smtp]:
     """A submission to Postfix; the bounces come back to the sender."""
 
     def make(recipient: str, **given: Any) -> Smtp:
-        told = {"host": "127.0.0.1", "port": mail.ports["SUBMISSION_PORT"], "recipient": recipient}
+        usual = {"host": "127.0.0.1", "port": mail.ports["SUBMISSION_PORT"], "recipient": recipient}
         account = {"username": f"sender@{recipient}", "password": Secret(PASSWORD)}
-        return Smtp(**told | account | {"tls": TlsPolicy(ca=ca_file), "sender": recipient} | given)
+        return Smtp(**usual | account | {"tls": TlsPolicy(ca=ca_file), "sender": recipient} | given)
 
     return make
 
@@ -155,13 +155,13 @@ def seconds(text: str) -> Duration:
 @pytest.mark.integration
 def test_a_code_that_arrives(mail: Any, probe: Callable[..., OtpEmail]) -> None:
     user = mail.user()
-    reading, told = run_once(probe(user))
+    reading, notes = run_once(probe(user))
     assert reading.reason is Reason.OK
     assert reading.detail.startswith("arrived after")
     assert [name for name, _ in reading.phases] == ["trigger", "arrival"]
     assert reading.latency == pytest.approx(sum(spent for _, spent in reading.phases))
-    assert "signed in, IDLE" in told
-    assert "mail: mail.example.org to mx.example.net: +" in told, "its hops"
+    assert "signed in, IDLE" in notes
+    assert "mail: mail.example.org to mx.example.net: +" in notes, "its hops"
     assert mail.messages(user) == [], "it deletes what it made"
 
 
@@ -186,10 +186,10 @@ def test_a_code_in_junk_is_found_without_idle_too(
 ) -> None:
     user = "poll@example.org"  # whose mailbox is looked into every 2 s
     mail.policy.moods[user] = lambda _: f"REDIRECT {user.replace('@', '+Junk@')}"
-    reading, told = run_once(probe(user))
+    reading, notes = run_once(probe(user))
     assert reading.reason is Reason.CODE_IN_JUNK
     assert reading.detail.startswith("in junk; arrived after")
-    assert "signed in, no IDLE" in told
+    assert "signed in, no IDLE" in notes
     assert mail.messages(user) == [], "there too"
     del mail.policy.moods[user]
 
@@ -289,24 +289,24 @@ def test_a_mailbox_that_hangs(mail: Any, probe: Callable[..., OtpEmail]) -> None
 def test_a_token_in_place_of_a_password(mail: Any, probe: Callable[..., OtpEmail]) -> None:
     user = "token@example.org"
     url = Url(f"http://127.0.0.1:{mail.tokens.port}/token")
-    told = {"host": "127.0.0.1", "tls": TlsPolicy(verify=False), "username": user}
+    usual = {"host": "127.0.0.1", "tls": TlsPolicy(verify=False), "username": user}
     oauth2 = OAuth2(token_url=url, client_id="beacon", client_secret=Secret(PASSWORD))
-    box = Imap(**told, port=mail.ports["IMAPS_PORT"], oauth2=oauth2)
+    box = Imap(**usual, port=mail.ports["IMAPS_PORT"], oauth2=oauth2)
     smtp = Smtp(
-        **told, port=mail.ports["SUBMISSION_PORT"], oauth2=oauth2, sender=user, recipient=user
+        **usual, port=mail.ports["SUBMISSION_PORT"], oauth2=oauth2, sender=user, recipient=user
     )
     it = probe(user, mailbox=box, smtp=smtp)
-    reading, told_of = run_once(it)
-    assert reading.reason is Reason.OK, told_of
-    assert f"POST http://127.0.0.1:{mail.tokens.port}/token" in told_of
+    reading, notes = run_once(it)
+    assert reading.reason is Reason.OK, notes
+    assert f"POST http://127.0.0.1:{mail.tokens.port}/token" in notes
     mail.tokens.good = False
     reading, _ = run_once(it)
     assert reading.reason is Reason.OWN_CREDENTIALS
     assert reading.detail == "IMAP: the sign-in was refused"
     mail.tokens.good = True
-    reading, told_of = run_once(it)
+    reading, notes = run_once(it)
     assert reading.reason is Reason.OK
-    assert "/token" in told_of, "another one was asked for"
+    assert "/token" in notes, "another one was asked for"
 
 
 @pytest.mark.integration
@@ -352,7 +352,9 @@ def notice(action: str, status: str, mark: str) -> bytes:
 
 
 @pytest.fixture
-def told(fake_imap: Callable[..., Any], answering: Callable[..., str]) -> Callable[..., OtpEmail]:
+def delivering(
+    fake_imap: Callable[..., Any], answering: Callable[..., str]
+) -> Callable[..., OtpEmail]:
     """A probe whose trigger puts messages into a mailbox; each is made of the run's nonce.
 
     What is sent back is right if it is the code.
@@ -385,8 +387,8 @@ def verified(its: dict[str, Any]) -> tuple[Step, ...]:
 
 
 @pytest.mark.parametrize("mark", ["{{ nonce }}", "none of ours"])
-def test_a_code_is_sent_back(mark: str, told: Callable[..., OtpEmail]) -> None:
-    it = told(marked, mark=mark, verify=verified)
+def test_a_code_is_sent_back(mark: str, delivering: Callable[..., OtpEmail]) -> None:
+    it = delivering(marked, mark=mark, verify=verified)
     reading, noted = run_once(it)
     assert reading.reason is Reason.OK, reading.detail
     assert [name for name, _ in reading.phases] == ["trigger", "arrival", "verify"]
@@ -394,8 +396,8 @@ def test_a_code_is_sent_back(mark: str, told: Callable[..., OtpEmail]) -> None:
     assert it.wait(0.0, MEMORIES.of(it)) == 0.0
 
 
-def test_a_code_that_is_not_taken_is_wrong(told: Callable[..., OtpEmail]) -> None:
-    wrong = told(lambda mark: letter("Your code is 111111.", X_Mark=mark), verify=verified)
+def test_a_code_that_is_not_taken_is_wrong(delivering: Callable[..., OtpEmail]) -> None:
+    wrong = delivering(lambda mark: letter("Your code is 111111.", X_Mark=mark), verify=verified)
     reading, _ = run_once(wrong)
     assert (reading.reason, reading.detail) == (
         Reason.CODE_WRONG,
@@ -403,27 +405,29 @@ def test_a_code_that_is_not_taken_is_wrong(told: Callable[..., OtpEmail]) -> Non
     )
 
 
-def test_a_code_that_was_there_before_is_not_taken_for_ours(told: Callable[..., OtpEmail]) -> None:
+def test_a_code_that_was_there_before_is_not_taken_for_ours(
+    delivering: Callable[..., OtpEmail],
+) -> None:
     server = {"inbox": [letter("Your code is 000000.")], "dates": {1: dated(60)}}
-    it = told(lambda _: letter(), mark="none", server=server, verify=verified)
+    it = delivering(lambda _: letter(), mark="none", server=server, verify=verified)
     assert run_once(it)[0].reason is Reason.OK
 
 
-def test_a_step_that_fails_sends_no_code(told: Callable[..., OtpEmail]) -> None:
+def test_a_step_that_fails_sends_no_code(delivering: Callable[..., OtpEmail]) -> None:
     def gone(its: dict[str, Any]) -> Step:
         return Step(id="broken", url=Template(its["steps"][0].url.fixed.replace("send", "gone")))
 
-    reading, _ = run_once(told(steps=lambda its: (gone(its), *its["steps"])))
+    reading, _ = run_once(delivering(steps=lambda its: (gone(its), *its["steps"])))
     assert (reading.reason, reading.detail) == (
         Reason.HTTP_STATUS,
         "step broken: status 503, expected 2xx",
     )
-    reading, _ = run_once(told(marked, verify=lambda its: (gone(its),)))
+    reading, _ = run_once(delivering(marked, verify=lambda its: (gone(its),)))
     assert reading.reason is Reason.HTTP_STATUS
 
 
-def test_nothing_is_sent_that_nobody_waits_for(told: Callable[..., OtpEmail]) -> None:
-    it = told(lambda _: pytest.fail("asked for"), server={"greeting": b"* BYE\r\n"})
+def test_nothing_is_sent_that_nobody_waits_for(delivering: Callable[..., OtpEmail]) -> None:
+    it = delivering(lambda _: pytest.fail("asked for"), server={"greeting": b"* BYE\r\n"})
     assert run_once(it)[0].reason is Reason.SOURCE_DEAD
 
 
@@ -465,41 +469,43 @@ def test_old_leftovers_are_deleted_and_only_ours(
         ([("failed", "5.2.2")], Reason.SOURCE_DEAD, "our own mailbox is full: 5.2.2"),
     ],
 )
-def test_a_notice_tells_what_became_of_it(
-    notices: list[tuple[str, str]], reason: Reason, detail: str, told: Callable[..., OtpEmail]
+def test_a_notice_shows_what_became_of_it(
+    notices: list[tuple[str, str]], reason: Reason, detail: str, delivering: Callable[..., OtpEmail]
 ) -> None:
     came = [lambda mark, each=each: notice(*each, mark) for each in notices]
-    reading, _ = run_once(told(*came, code_lifetime=seconds("100ms")))
+    reading, _ = run_once(delivering(*came, code_lifetime=seconds("100ms")))
     assert (reading.reason, reading.detail) == (reason, detail)
 
 
-def test_notices_about_others_are_not_ours(told: Callable[..., OtpEmail]) -> None:
+def test_notices_about_others_are_not_ours(delivering: Callable[..., OtpEmail]) -> None:
     other = [lambda _: notice("failed", "5.7.26", "beacon0000000000000000"), lambda m: letter(X=m)]
-    reading, _ = run_once(told(*other, marked, code_lifetime=seconds("1m")))
+    reading, _ = run_once(delivering(*other, marked, code_lifetime=seconds("1m")))
     assert reading.reason is Reason.OK
 
 
 def test_where_the_senders_mailbox_is_shut_the_code_is_missing_all_the_same(
-    told: Callable[..., OtpEmail], fake_imap: Callable[..., Any]
+    delivering: Callable[..., OtpEmail], fake_imap: Callable[..., Any]
 ) -> None:
     shut = imap(fake_imap(greeting=b"* BYE\r\n"))
-    reading, noted = run_once(told(bounces=shut, code_lifetime=seconds("100ms")))
+    reading, noted = run_once(delivering(bounces=shut, code_lifetime=seconds("100ms")))
     assert reading.reason is Reason.CODE_NOT_ARRIVED
     assert "bounces: IMAP: " in noted
 
 
-def test_where_nothing_came_room_is_asked_for(told: Callable[..., OtpEmail]) -> None:
-    said = b'* QUOTA "" (STORAGE 9 9)\r\nTAG OK x\r\n'
-    server = {"mood": lambda asked: said if asked.startswith("GETQUOTAROOT") else None}
-    it = told(able="QUOTA", server=server, code_lifetime=seconds("100ms"))
+def test_where_nothing_came_the_quota_is_read(delivering: Callable[..., OtpEmail]) -> None:
+    quota = b'* QUOTA "" (STORAGE 9 9)\r\nTAG OK x\r\n'
+    server = {"mood": lambda asked: quota if asked.startswith("GETQUOTAROOT") else None}
+    it = delivering(able="QUOTA", server=server, code_lifetime=seconds("100ms"))
     reading, _ = run_once(it)
     assert (reading.reason, reading.detail) == (Reason.SOURCE_DEAD, "our own mailbox is full")
 
 
 def test_a_deadline_before_the_codes_end_says_that_it_did_not_come(
-    told: Callable[..., OtpEmail],
+    delivering: Callable[..., OtpEmail],
 ) -> None:
-    reading, _ = run_once(told(), meanwhile=lambda line: 0.5 if line.startswith("200 ") else None)
+    reading, _ = run_once(
+        delivering(), meanwhile=lambda line: 0.5 if line.startswith("200 ") else None
+    )
     assert reading.reason is Reason.CODE_NOT_ARRIVED
 
 
@@ -539,12 +545,12 @@ def test_what_a_message_comes_to(junk: bool, latency: float, reason: Reason, det
 
 
 def test_a_preference_of_the_verification_is_a_warning(
-    told: Callable[..., OtpEmail], answering: Callable[..., str]
+    delivering: Callable[..., OtpEmail], answering: Callable[..., str]
 ) -> None:
     url = answering(lambda path, form: (200, {"ok": True}))
     wish = Expectations(json={"quick": Condition.parse(True)})
     verify = Step(id="verify", url=Template(f"{url}/{{{{ code }}}}"), prefer=wish)
-    reading, _ = run_once(told(lambda mark: letter(X_Mark=mark), verify=(verify,)))
+    reading, _ = run_once(delivering(lambda mark: letter(X_Mark=mark), verify=(verify,)))
     assert reading.reason is Reason.PREFERENCE_UNMET
 
 
@@ -558,10 +564,10 @@ class Late:
         self.fake, self.codes, self.sent_back = fake, [], []  # type: ignore[var-annotated]
         self.comes: Callable[[int], list[bytes]] = lambda number: []
         url = answering(self._answer)
-        told = steps(url, "none of ours") | {"every": None, "verify": ()}
+        usual = steps(url, "none of ours") | {"every": None, "verify": ()}
         self.answered = 0
         life = {"code_lifetime": seconds("60s"), "late_after": seconds("50s")}
-        self.probe = watched(fake, **told | life | given | {"verify": given.get("verify", ())})
+        self.probe = watched(fake, **usual | life | given | {"verify": given.get("verify", ())})
 
     def _answer(self, path: str, form: dict[str, str]) -> tuple[int, Any]:
         if path == "/verify":
@@ -586,7 +592,7 @@ class Late:
 
         def seen() -> bool:
             last = len(self.fake.inbox)
-            fetched = any(said.startswith(f"UID FETCH {last} ") for said in self.fake.heard)
+            fetched = any(line.startswith(f"UID FETCH {last} ") for line in self.fake.received)
             return self.answered > answered and (last == there or fetched)
 
         return run_once(self.probe, clock=Leaping(61.0, seen))[0]
@@ -689,7 +695,7 @@ def test_a_server_that_hangs_when_the_code_is_sent_back_has_not_lost_it(
     assert reading.reason is Reason.DEADLINE
 
 
-def test_without_a_date_the_server_tells_whose_it_is(
+def test_without_a_date_the_server_shows_whose_it_is(
     late: Callable[..., Late], answering: Callable[..., str]
 ) -> None:
     its: list[Late] = []
@@ -702,7 +708,7 @@ def test_without_a_date_the_server_tells_whose_it_is(
     assert it.sent_back == it.codes
 
 
-# --- what is said of messages that came -----------------------------------------------
+# --- what is shown of messages that came -----------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -714,20 +720,22 @@ def test_without_a_date_the_server_tells_whose_it_is(
     ],
 )  # fmt: skip
 def test_what_came_lacked_something(
-    messages: list[Any], words: str, told: Callable[..., OtpEmail]
+    messages: list[Any], words: str, delivering: Callable[..., OtpEmail]
 ) -> None:
-    reading, _ = run_once(told(*messages, code_lifetime=seconds("300ms")))
+    reading, _ = run_once(delivering(*messages, code_lifetime=seconds("300ms")))
     assert reading.detail == f"not arrived within 0.3 s{words}"
 
 
-def test_no_nonce_holds_a_digit_and_none_is_taken_for_a_code(told: Callable[..., OtpEmail]) -> None:
+def test_no_nonce_holds_a_digit_and_none_is_taken_for_a_code(
+    delivering: Callable[..., OtpEmail],
+) -> None:
     seen: list[str] = []
 
     def message(mark: str) -> bytes:
         seen.append(mark)
         return letter(f"for probe+{mark}@example.com: Qwertyuiopas", To=f"probe+{mark}@x.example")
 
-    it = told(message, pattern=Regex(r"(\w{12,})"), code_lifetime=seconds("2s"))
+    it = delivering(message, pattern=Regex(r"(\w{12,})"), code_lifetime=seconds("2s"))
     reading, _ = run_once(it)
     assert reading.reason is Reason.OK
     assert seen[0].isalpha()
@@ -775,7 +783,7 @@ def test_the_last_code_is_too_old(fake_imap: Callable[..., Any]) -> None:
     assert reading.detail.endswith(" s ago; 1 message came in which `pattern` finds nothing")
 
 
-def test_how_late_it_was_is_told_by_its_servers(fake_imap: Callable[..., Any]) -> None:
+def test_how_late_it_was_is_read_from_its_hops(fake_imap: Callable[..., Any]) -> None:
     sent = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(time.time() - 160))
     fake = fake_imap(inbox=[letter(Received=f"by idp.example.com; {sent}")])
     fake.dates = {1: dated(60)}
@@ -802,7 +810,7 @@ def test_what_is_too_old_is_not_looked_through(fake_imap: Callable[..., Any]) ->
     fake.dates = {uid: dated(90_000 - uid) for uid in range(1, 51)}
     reading, _ = run_once(watched(fake))
     assert reading.detail == "no message with a code is there"
-    assert sum("BODY" in said for said in fake.heard) == LEFTOVERS
+    assert sum("BODY" in line for line in fake.received) == LEFTOVERS
 
 
 def test_after_an_outage_of_the_mailbox_codes_are_not_missed_at_once(
@@ -843,7 +851,7 @@ WATCH = "every: 5m, pattern: x"
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         ("local: true", "not exactly one way a code comes to be sent; one of steps, every, smtp"),
         ("every: 5m", "nothing to know the message by; `pattern`, or {{ nonce }} in what"),
@@ -868,13 +876,13 @@ WATCH = "every: 5m, pattern: x"
         ),
     ],
 )
-def test_settings_that_cannot_be(written: str, said: str, tmp_path: Path) -> None:
+def test_settings_that_cannot_be(written: str, message: str, tmp_path: Path) -> None:
     more = yaml.safe_dump(yaml.safe_load(f"{{{written}}}"))
     path = tmp_path / "beacon.yaml"
     path.write_text(WHOLE + textwrap.indent(more, " " * 8))
     with pytest.raises(ConfigError) as raised:
         load_config(path, {})
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert "canary" not in str(raised.value)
 
 

@@ -297,7 +297,7 @@ def test_sent_back_it_is_known_for_what_it_is(
     assert observed(made).reason is Reason.OK
 
 
-def test_a_code_that_came_between_two_runs_is_owed_no_more(
+def test_a_code_that_came_between_two_runs_is_no_longer_awaited(
     probe: Probes, observed: Observed, provider: Provider, inbox: Inbox
 ) -> None:
     made = probe(lifetime="5s", late="4s")

@@ -81,20 +81,20 @@ def make(privacyidea: Any) -> Make:
 
 @pytest.mark.integration
 def test_pin_and_code_in_one(make: Make) -> None:
-    reading, told = sign_in(make())
+    reading, notes = sign_in(make())
     assert (reading.reason, reading.detail) == (Reason.OK, "accepted")
     assert [name for name, _ in reading.phases] == ["request"]
-    assert "POST http://127.0.0.1:" in told
-    assert "accepted: matching 1 tokens" in told
+    assert "POST http://127.0.0.1:" in notes
+    assert "accepted: matching 1 tokens" in notes
 
 
 @pytest.mark.integration
 def test_pin_then_code(make: Make) -> None:
-    reading, told = sign_in(make(challenge=True))
+    reading, notes = sign_in(make(challenge=True))
     assert (reading.reason, reading.detail) == (Reason.OK, "accepted, after a challenge")
     assert [name for name, _ in reading.phases] == ["request", "code"]
-    assert "challenge: please enter otp:" in told
-    assert told.count("POST") == 2
+    assert "challenge: please enter otp:" in notes
+    assert notes.count("POST") == 2
 
 
 @pytest.mark.integration
@@ -231,7 +231,7 @@ def test_a_gateway_that_takes_messages_and_one_that_does_not(
     made: str,
     unsent: str,
 ) -> None:
-    """Told by the shape of the answer, not by its words: they are translated."""
+    """Judged by the shape of the answer, not by its words: they are translated."""
     status = [200]
     options = {
         "option.URL": answering(lambda *_: (status[0], b"")),
@@ -281,10 +281,10 @@ REJECT = document(value=False, authentication="REJECT", detail={"message": "cana
 
 
 @pytest.fixture
-def told(answering: Callable[..., str]) -> Callable[..., Reading]:
+def reading_of(answering: Callable[..., str]) -> Callable[..., Reading]:
     """The reading of a sign-in that is answered like this, step by step."""
 
-    def tell(*answers: tuple[int, Any], **given: Any) -> Reading:
+    def ask(*answers: tuple[int, Any], **given: Any) -> Reading:
         left = list(answers)
         settings: dict[str, Any] = {"username": "probe", "password": Secret("canary")} | given
         url = answering(lambda *_: left.pop(0))
@@ -293,7 +293,7 @@ def told(answering: Callable[..., str]) -> Callable[..., Reading]:
         assert "123456" not in reading.detail
         return reading
 
-    return tell
+    return ask
 
 
 @pytest.fixture
@@ -339,19 +339,19 @@ FAILED = [
 
 
 @pytest.mark.parametrize(
-    ("judged", "status", "said", "reason", "words"),
+    ("judged", "status", "answer", "reason", "words"),
     [*((1, *each) for each in JUDGED), *((0, *each) for each in FAILED)],
 )
 def test_what_an_answer_comes_to_and_whether_it_uses_up_a_counted_code(
-    told: Callable[..., Reading],
+    reading_of: Callable[..., Reading],
     counted: OneTimeCode,
     judged: int,
     status: int,
-    said: Any,
+    answer: Any,
     reason: Reason,
     words: str,
 ) -> None:
-    reading = told((status, said), code=counted)
+    reading = reading_of((status, answer), code=counted)
     assert reading.reason is reason
     assert reading.detail.startswith(words)
     assert MEMORIES.ledger.count(Token.parse(SEED)) == judged
@@ -371,15 +371,15 @@ DOCUMENTS = st.fixed_dictionaries(
 
 
 @given(st.sampled_from([200, 201, 302, 400, 401, 500]), DOCUMENTS | SCALARS)
-def test_only_a_clear_yes_passes(status: int, said: Any) -> None:
+def test_only_a_clear_yes_passes(status: int, sent: Any) -> None:
     """Only a complete, correct yes is a pass; what is missing or of another type is none."""
     probe = PrivacyIdea(url=Url("http://pi.example.com"), username="p", password=Secret("p"))
     try:
-        answer = parse(Answer(status=status, body=json.dumps(said).encode()))
+        answer = parse(Answer(status=status, body=json.dumps(sent).encode()))
     except ProbeFailure:
         return  # no kind of yes
     reading = probe.judge(answer, challenged=False)
-    result = said["result"]
+    result = sent["result"]
     yes = result["status"] is True and result.get("value") is True and status < 300
     assert (reading.reason is Reason.OK) == (
         yes and result.get("authentication") in (None, "ACCEPT")
@@ -399,13 +399,13 @@ def test_only_a_clear_yes_passes(status: int, said: Any) -> None:
     ],
 )
 def test_a_challenge(
-    told: Callable[..., Reading],
+    reading_of: Callable[..., Reading],
     counted: OneTimeCode,
     answers: list[Any],
     reason: Reason,
     words: str,
 ) -> None:
-    reading = told(*((200, said) for said in answers), code=counted, challenge=True)
+    reading = reading_of(*((200, answer) for answer in answers), code=counted, challenge=True)
     assert reading.reason is reason
     assert reading.detail.startswith(words)
 

@@ -122,7 +122,7 @@ class Case:
     real_time: bool = False
 
 
-def said(**members: object) -> tuple[int, dict[str, str], bytes]:
+def json_answer(**members: object) -> tuple[int, dict[str, str], bytes]:
     return 200, {}, json.dumps(members).encode()
 
 
@@ -132,8 +132,8 @@ def asked_for(path: str) -> Callable[[World, Reading], object]:
 
 def web(world: World) -> None:
     world.vendor.answers |= {
-        "/token": said(access_token="canary-token", expires_in=3600),
-        "/page": said(),
+        "/token": json_answer(access_token="canary-token", expires_in=3600),
+        "/page": json_answer(),
         "/rss": (200, {"ETag": '"1"'}, b"<rss><channel><title>x</title></channel></rss>"),
     }
 
@@ -148,19 +148,21 @@ def graph(world: World) -> None:
     api = "/v1.0/admin/serviceAnnouncement"
     overview = {"id": "Exchange", "service": "Exchange Online", "status": "serviceOperational"}
     world.vendor.answers |= {
-        "/soc/oauth2/v2.0/token": said(access_token="canary-token", expires_in=3600),
-        f"{api}/healthOverviews": said(value=[overview]),
+        "/soc/oauth2/v2.0/token": json_answer(access_token="canary-token", expires_in=3600),
+        f"{api}/healthOverviews": json_answer(value=[overview]),
     }
     issue(world, "serviceInterruption")
 
 
 def issue(world: World, status: str) -> None:
     is_open = {"id": "MO1", "status": status, "title": "MFA fails", "service": "Exchange Online"}
-    world.vendor.answers["/v1.0/admin/serviceAnnouncement/issues"] = said(value=[is_open])
+    world.vendor.answers["/v1.0/admin/serviceAnnouncement/issues"] = json_answer(value=[is_open])
 
 
 def verify(world: World) -> None:
-    world.vendor.answers["/v2/Attempts/Summary"] = said(total_attempts=100, total_converted=90)
+    world.vendor.answers["/v2/Attempts/Summary"] = json_answer(
+        total_attempts=100, total_converted=90
+    )
 
 
 def same_hour_again(world: World, _: Reading) -> bool:
@@ -178,7 +180,7 @@ def other_keys(world: World) -> None:
 
 
 def no_code(world: World) -> None:
-    world.vendor.answers["/ask"] = said()
+    world.vendor.answers["/ask"] = json_answer()
 
 
 def late_code(world: World) -> None:
@@ -187,7 +189,7 @@ def late_code(world: World) -> None:
     def send(_: object) -> tuple[int, dict[str, str], bytes]:
         path = world.inbox / "IN20200101_000001_00_+15550100_00.txt"
         path.write_text("Your code 111111")
-        return said()
+        return json_answer()
 
     world.vendor.answers["/ask"] = send
 
@@ -224,7 +226,7 @@ CASES_OF_MEMORY = {
         kept=Reason.HTTP_STATUS,
         dropped=Reason.OWN_CREDENTIALS,
     ),
-    "rss: what the source said, for all endpoints": Case(
+    "rss: what the source answered, for all endpoints": Case(
         "- {name: it, type: rss, url: '{vendor}/rss'}",
         ("/rss'", "/rss', timeout: 9s"),
         before=web,

@@ -1,4 +1,4 @@
-"""Through a proxy: what it is told and what it says. `test_https.py` tries it with every kind."""
+"""Through a proxy: what it gets and what it answers. `test_https.py` tries it with every kind."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from beacon.probes.http import Http
 
 @pytest.fixture
 def proxy(raw_server):
-    """A proxy that says the same to everybody, and keeps what it was told."""
+    """A proxy that gives everybody the same answer, and keeps the requests."""
 
     def says(peer, _head):
         peer.sendall(server.answer)
@@ -64,11 +64,11 @@ def loaded(tmp_path):
 
 
 def test_the_steps_of_a_delivery_go_through_it(loaded):
-    told = "{url: 'http://proxy.example:3128', username: a, password: b}"
+    setting = "{url: 'http://proxy.example:3128', username: a, password: b}"
     steps = "steps: [{id: ask, url: http://idp.example.com/}]"
     probe = loaded(
         f"type: twilio_messages, {steps}, account: AC1, password: b, to: '+15005550006', "
-        f"proxy: {told}"
+        f"proxy: {setting}"
     )
     assert probe.flow.route.proxy == Proxy(
         url=ProxyUrl("http://proxy.example:3128"), username="a", password=Secret("b")
@@ -135,7 +135,7 @@ def test_a_407_of_a_server_that_no_proxy_stands_before_is_its_status(proxy):
     assert reading.reason is Reason.HTTP_STATUS
 
 
-def test_our_name_at_the_proxy_is_told_to_no_server(proxy):
+def test_our_name_at_the_proxy_reaches_no_server(proxy):
     """It is no header of the request: a redirect does not take it along, nor does a tunnel."""
     proxy.answer = b"HTTP/1.1 302 There\r\nLocation: https://idp.example.com/\r\n\r\n"
     through = Proxy(url=ProxyUrl(proxy.url), username="probe", password=Secret("word"))
@@ -179,7 +179,7 @@ def test_the_way_to_a_token_goes_through_it(proxy):
         ("{url: 'http://p.example', user: a}", "proxy.user: unknown key"),
     ],
 )
-def test_mistakes_are_told_at_their_place(loaded, setting, problem):
+def test_mistakes_are_reported_at_their_place(loaded, setting, problem):
     with pytest.raises(ConfigError) as caught:
         loaded(f"type: http, url: http://idp.example.com/, proxy: {setting}")
     assert problem in str(caught.value)

@@ -47,7 +47,7 @@ def refused(document: Any) -> str:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_every_reason_that_others_may_tell_is_read(reason):
+def test_every_reason_that_others_may_push_is_read(reason):
     outcome = reason.outcome
     if outcome is Outcome.ERROR and reason not in ERRORS:
         assert "is our own word" in refused({"reason": reason})
@@ -69,7 +69,7 @@ def test_an_outcome_is_enough(outcome, reason):
     assert read({"outcome": outcome}).reading.reason is reason
 
 
-def test_all_that_may_be_told():
+def test_all_that_may_be_pushed():
     at = "2026-01-05T13:00:00.250+01:00"
     found = read({"reason": "slow", "detail": "a", "latency_ms": 1500, "at": at, "id": "1"})
     assert (clear(found.reading.detail), found.reading.latency, found.id) == ("a", 1.5, "1")
@@ -98,9 +98,9 @@ def test_all_that_may_be_told():
     ids=str,
 )
 def test_anything_else_is_refused_with_its_place(document, words):
-    said = refused(document)
-    assert words in said
-    assert "hunter2" not in said
+    message = refused(document)
+    assert words in message
+    assert "hunter2" not in message
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_detail_is_one_short_line_without_our_token():
 
 
 @given(st.text(), st.none() | st.floats() | st.integers() | st.text(), st.text() | st.none())
-def test_whatever_is_told_is_read_or_refused(detail, at, identity):
+def test_whatever_is_pushed_is_read_or_refused(detail, at, identity):
     body = json.dumps({"reason": "ok", "detail": detail, "at": at, "id": identity}).encode()
     try:
         found = Push(token=TOKEN).read(body)

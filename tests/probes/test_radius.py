@@ -76,22 +76,22 @@ pytestmark = pytest.mark.usefixtures("early")
 
 @pytest.mark.integration
 def test_password_and_code_in_one(make: Make) -> None:
-    reading, told = sign_in(make())
+    reading, notes = sign_in(make())
     assert (reading.reason, reading.detail) == (Reason.OK, "accepted")
     assert [name for name, _ in reading.phases] == ["dns", "request"]
-    assert "Access-Request" in told
-    assert "Access-Accept, Message-Authenticator" in told
+    assert "Access-Request" in notes
+    assert "Access-Accept, Message-Authenticator" in notes
 
 
 @pytest.mark.integration
 def test_password_then_code(challenged: Make) -> None:
-    reading, told = sign_in(challenged())
+    reading, notes = sign_in(challenged())
     assert (reading.reason, reading.detail) == (Reason.OK, "accepted, after a challenge")
     assert [name for name, _ in reading.phases] == ["dns", "request", "code"]
     assert sum(spent for _, spent in reading.phases) <= reading.latency
-    assert "Reply-Message: Enter the code of your token, ***" in told, "one line, masked"
-    assert told.count("Access-Request") == 2
-    assert "State" in told
+    assert "Reply-Message: Enter the code of your token, ***" in notes, "one line, masked"
+    assert notes.count("Access-Request") == 2
+    assert "State" in notes
 
 
 @pytest.mark.integration
@@ -149,11 +149,11 @@ def test_a_rejection_is_not_tried_again(
     make: Make, freeradius: Any, mood: str, wrong: dict[str, Any]
 ) -> None:
     freeradius.be(mood)
-    reading, told = sign_in(make(**wrong))
+    reading, notes = sign_in(make(**wrong))
     assert reading.reason is Reason.SIGN_IN_REJECTED
     assert reading.detail == "the first request was rejected"
     assert reading.latency > 0.9, "FreeRADIUS rejects a second late"
-    assert "again" not in told
+    assert "again" not in notes
 
 
 @pytest.mark.integration
@@ -167,10 +167,10 @@ def test_a_rejection_is_one_without_message_authenticator_too(make: Make, freera
 
 @pytest.mark.integration
 def test_a_wrong_token(challenged: Make) -> None:
-    reading, told = sign_in(challenged(code=OneTimeCode(totp=Secret("MFRGGZDFMZTWQ2LK"))))
+    reading, notes = sign_in(challenged(code=OneTimeCode(totp=Secret("MFRGGZDFMZTWQ2LK"))))
     assert reading.reason is Reason.SIGN_IN_REJECTED
     assert reading.detail == "the answer to the challenge was rejected"
-    assert "Access-Reject, Message-Authenticator" in told
+    assert "Access-Reject, Message-Authenticator" in notes
 
 
 @pytest.mark.integration
@@ -188,11 +188,11 @@ def test_a_wrong_clock_of_our_own(make: Make, freeradius: Any, ahead: float) -> 
 
 @pytest.mark.integration
 def test_silence_may_be_our_shared_secret(make: Make) -> None:
-    reading, told = sign_in(make(shared_secret=Secret("canary-other-secret")), budget=1.0)
+    reading, notes = sign_in(make(shared_secret=Secret("canary-other-secret")), budget=1.0)
     assert reading.reason is Reason.DEADLINE
     assert "no answer: down, hanging" in reading.detail
     assert "is `shared_secret` the one the server has for this address?" in reading.detail
-    assert told.count("the same packet again") == 1
+    assert notes.count("the same packet again") == 1
 
 
 def test_what_may_push_or_call_is_asked_once(udp_server: Callable[..., Any]) -> None:
@@ -331,9 +331,9 @@ TOTP = OneTimeCode(totp=Secret(SEED))
             "the code would be sent twice",
         ),
         ({"code": TOTP, "send": "{code}{code}"}, ("challenge",), "the code would be sent twice"),
-        ({"username": ""}, ("username",), "not a length RADIUS has room for"),
-        ({"username": "ü" * 127}, ("username",), "not a length RADIUS has room for"),
-        ({"nas_identifier": ""}, ("nas_identifier",), "not a length RADIUS has room for"),
+        ({"username": ""}, ("username",), "not a length that RADIUS allows"),
+        ({"username": "ü" * 127}, ("username",), "not a length that RADIUS allows"),
+        ({"nas_identifier": ""}, ("nas_identifier",), "not a length that RADIUS allows"),
         ({"nas_address": "here"}, ("nas_address",), "not an IP address"),
         ({"password": Secret("x" * 129)}, ("send",), "too long, once it is filled in"),
         ({"password": Secret("x" * 123), "code": TOTP}, ("send",), "too long, once it is filled"),
@@ -383,26 +383,26 @@ def test_a_challenge_without_state_is_named_where_its_answer_is_rejected(
 
 
 def test_braces_of_a_password_are_not_filled_in(udp_server: Callable[..., Any]) -> None:
-    heard = []
+    received = []
 
     def accept(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
-        heard.append(request.PwDecrypt(request[2][0]))
+        received.append(request.PwDecrypt(request[2][0]))
         return [reply.ReplyPacket()]
 
     port = udp_server(server(accept)).port
     password = Secret("canary{code}{password}{}ü")
     assert sign_in(asking(port, password=password))[0].reason is Reason.OK
-    assert heard == [password.reveal()]
+    assert received == [password.reveal()]
 
 
 def test_an_ipv6_address_of_ours_has_an_attribute_of_its_own(
     udp_server: Callable[..., Any],
 ) -> None:
-    heard = []
+    received = []
 
     def accept(request: AuthPacket, reply: AuthPacket) -> list[bytes]:
-        heard.append((request.get(4), request.get(95)))
+        received.append((request.get(4), request.get(95)))
         return [reply.ReplyPacket()]
 
     sign_in(asking(udp_server(server(accept)).port, nas_address="2001:db8::10"))
-    assert heard == [(None, [bytes.fromhex("20010db8000000000000000000000010")])]
+    assert received == [(None, [bytes.fromhex("20010db8000000000000000000000010")])]

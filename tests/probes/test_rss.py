@@ -33,7 +33,7 @@ INCIDENT, DEGRADED = Reason.VENDOR_INCIDENT, Reason.VENDOR_DEGRADED
 MAINTENANCE = Reason.VENDOR_MAINTENANCE
 
 
-def said(
+def entry(
     title: str = "Codes are late",
     text: str = "",
     of: str = "1",
@@ -50,12 +50,13 @@ def judged(*feed: FeedEntry, **settings: Any) -> Reading:
 
 # Statuspage writes the newest update first, all of them in one entry.
 STATUSPAGE = (
-    "Jan 5, 11:00 UTC {first} - {said} Jan 5, 10:00 UTC Investigating - We are aware of late codes."
+    "Jan 5, 11:00 UTC {first} - {words} "
+    "Jan 5, 10:00 UTC Investigating - We are aware of late codes."
 )
 
 
 def statuspage(first: str, what: str = "") -> FeedEntry:
-    return said(text=STATUSPAGE.format(first=first, said=what))
+    return entry(text=STATUSPAGE.format(first=first, words=what))
 
 
 TWO = (
@@ -75,112 +76,132 @@ AWS_END = "11:30 AM PST The issue has been resolved. The service is now operatin
 
 BY_INCIDENT = [
     ((), OK, "an empty feed: no event"),
-    ((said(),), INCIDENT, "Open: Codes are late (as of 5 Jan 11:00 UTC)"),
-    ((said(hours=None),), INCIDENT, "Open: Codes are late"),
-    ((said(title=""),), INCIDENT, "Open: an entry without a title"),
+    ((entry(),), INCIDENT, "Open: Codes are late (as of 5 Jan 11:00 UTC)"),
+    ((entry(hours=None),), INCIDENT, "Open: Codes are late"),
+    ((entry(title=""),), INCIDENT, "Open: an entry without a title"),
     # the title says what it has come to
-    ((said("MFA - Sign-in failures - Investigating"),), INCIDENT, "Investigating: MFA"),
-    ((said("MFA - Sign-in failures - Mitigated"),), OK, "1 entries, none of them open"),
-    ((said("RESOLVED: errors when signing in"),), OK, ""),
-    ((said("Errors when signing in - Resolved"),), OK, ""),
-    ((said("Users not able to sign in - Mitigated"),), OK, ""),
-    ((said("Service is operating normally: [RESOLVED] Increased errors"),), OK, ""),
+    ((entry("MFA - Sign-in failures - Investigating"),), INCIDENT, "Investigating: MFA"),
+    ((entry("MFA - Sign-in failures - Mitigated"),), OK, "1 entries, none of them open"),
+    ((entry("RESOLVED: errors when signing in"),), OK, ""),
+    ((entry("Errors when signing in - Resolved"),), OK, ""),
+    ((entry("Users not able to sign in - Mitigated"),), OK, ""),
+    ((entry("Service is operating normally: [RESOLVED] Increased errors"),), OK, ""),
     # an end that is still to come is none
-    ((said("MFA", "We are working to get this resolved."),), INCIDENT, "Open: MFA"),
-    ((said("MFA", "Sign-ins fail until sign-in is fully restored."),), INCIDENT, ""),
-    ((said("MFA", "This has not yet been resolved."),), INCIDENT, ""),
-    ((said("MFA", "The cause is being mitigated."),), INCIDENT, ""),
-    ((said("MFA", "It is expected to be resolved by noon."),), INCIDENT, ""),
-    ((said("MFA - partially restored"),), INCIDENT, ""),
-    ((said("MFA - unresolved"),), INCIDENT, ""),
-    ((said("MFA", "Users could not sign in. The issue has been resolved."),), OK, ""),
-    ((said("MFA", "Power has been restored to one of three zones; sign-ins fail."),), INCIDENT, ""),
-    ((said("MFA", "Rollback completed in 1 of 9 regions. Investigating."),), INCIDENT, ""),
-    ((said("MFA", "Investigating. We hope that it is resolved soon."),), INCIDENT, "Investigating"),
+    ((entry("MFA", "We are working to get this resolved."),), INCIDENT, "Open: MFA"),
+    ((entry("MFA", "Sign-ins fail until sign-in is fully restored."),), INCIDENT, ""),
+    ((entry("MFA", "This has not yet been resolved."),), INCIDENT, ""),
+    ((entry("MFA", "The cause is being mitigated."),), INCIDENT, ""),
+    ((entry("MFA", "It is expected to be resolved by noon."),), INCIDENT, ""),
+    ((entry("MFA - partially restored"),), INCIDENT, ""),
+    ((entry("MFA - unresolved"),), INCIDENT, ""),
+    ((entry("MFA", "Users could not sign in. The issue has been resolved."),), OK, ""),
+    (
+        (entry("MFA", "Power has been restored to one of three zones; sign-ins fail."),),
+        INCIDENT,
+        "",
+    ),
+    ((entry("MFA", "Rollback completed in 1 of 9 regions. Investigating."),), INCIDENT, ""),
+    (
+        (entry("MFA", "Investigating. We hope that it is resolved soon."),),
+        INCIDENT,
+        "Investigating",
+    ),
     # the newest update of an entry stands first
     ((statuspage("Identified"),), INCIDENT, "Identified: Codes are late"),
     ((statuspage("Monitoring", "It seems to be resolved."),), DEGRADED, "Monitoring: "),
     ((statuspage("Resolved", "This incident has been resolved."),), OK, ""),
     # the newest entry of an incident counts, in whatever order
-    ((said("Resolved", hours=1), said("Investigating", hours=2)), OK, ""),
-    ((said("Investigating", hours=2), said("Resolved", hours=1)), OK, ""),
-    ((said("Relapse", hours=1), said("Resolved", hours=2)), INCIDENT, "Relapse"),
-    ((said("Resolved", hours=None), said("Investigating", hours=None)), OK, ""),
-    ((said("Resolved", of="2", hours=1), said("SMS late", hours=2)), INCIDENT, "SMS late"),
+    ((entry("Resolved", hours=1), entry("Investigating", hours=2)), OK, ""),
+    ((entry("Investigating", hours=2), entry("Resolved", hours=1)), OK, ""),
+    ((entry("Relapse", hours=1), entry("Resolved", hours=2)), INCIDENT, "Relapse"),
+    ((entry("Resolved", hours=None), entry("Investigating", hours=None)), OK, ""),
+    ((entry("Resolved", of="2", hours=1), entry("SMS late", hours=2)), INCIDENT, "SMS late"),
     # who never comes back to an incident has forgotten it
-    ((said(hours=23.9),), INCIDENT, ""),
-    ((said(hours=24.1),), OK, "none of them open"),
-    ((said(hours=-2),), INCIDENT, ""),
+    ((entry(hours=23.9),), INCIDENT, ""),
+    ((entry(hours=24.1),), OK, "none of them open"),
+    ((entry(hours=-2),), INCIDENT, ""),
     # maintenance is trouble while it goes on
-    ((said("Scheduled maintenance of MFA"),), OK, ""),
-    ((said("Maintenance", "THIS IS A SCHEDULED EVENT Scheduled - at night"),), OK, ""),
+    ((entry("Scheduled maintenance of MFA"),), OK, ""),
+    ((entry("Maintenance", "THIS IS A SCHEDULED EVENT Scheduled - at night"),), OK, ""),
     # only the newest update of an entry counts
-    ((said(text=TWO),), OK, ""),
-    ((said(text=TWO.replace(" - ", ": ")),), OK, ""),
-    ((said(text=TWO.upper()),), OK, ""),
-    ((said(text="[Resolved] It is mended. [Investigating] We look."),), OK, ""),
-    ((said(text="[Investigating] We look. [Resolved] It was mended."),), INCIDENT, ""),
-    ((said(text="Resolved — Done. Identified — It is DNS."),), OK, ""),
-    ((said(text="Update: Resolved"),), OK, ""),
-    ((said(text="Resolved This has been resolved. Investigating We are looking."),), OK, ""),
-    ((said(text="Investigating We are looking. Resolved This was it."),), INCIDENT, ""),
-    ((said(text=AZURE_END),), OK, ""),
-    ((said(text=AZURE_END.replace("is now mitigated", "was seen")),), INCIDENT, ""),
-    ((said("Codes are late - Recovered"),), OK, ""),
-    ((said("Recovered: codes are late"),), OK, ""),
-    ((said("Recovered accounts cannot sign in"),), INCIDENT, ""),
-    ((said(text="This was a false alarm."),), OK, ""),
-    ((said(text="Investigating - We look. " + TWO),), INCIDENT, "Investigating: Codes are late"),
-    ((said(text="Monitoring - It seems resolved. " + TWO),), DEGRADED, "Monitoring: Codes"),
-    ((said(text="Update - Sign-ins still fail. Resolved - no longer."),), INCIDENT, "Open: Codes"),
-    ((said(text="Update - The service has recovered. Identified - It is DNS."),), OK, ""),
+    ((entry(text=TWO),), OK, ""),
+    ((entry(text=TWO.replace(" - ", ": ")),), OK, ""),
+    ((entry(text=TWO.upper()),), OK, ""),
+    ((entry(text="[Resolved] It is mended. [Investigating] We look."),), OK, ""),
+    ((entry(text="[Investigating] We look. [Resolved] It was mended."),), INCIDENT, ""),
+    ((entry(text="Resolved — Done. Identified — It is DNS."),), OK, ""),
+    ((entry(text="Update: Resolved"),), OK, ""),
+    ((entry(text="Resolved This has been resolved. Investigating We are looking."),), OK, ""),
+    ((entry(text="Investigating We are looking. Resolved This was it."),), INCIDENT, ""),
+    ((entry(text=AZURE_END),), OK, ""),
+    ((entry(text=AZURE_END.replace("is now mitigated", "was seen")),), INCIDENT, ""),
+    ((entry("Codes are late - Recovered"),), OK, ""),
+    ((entry("Recovered: codes are late"),), OK, ""),
+    ((entry("Recovered accounts cannot sign in"),), INCIDENT, ""),
+    ((entry(text="This was a false alarm."),), OK, ""),
+    ((entry(text="Investigating - We look. " + TWO),), INCIDENT, "Investigating: Codes are late"),
+    ((entry(text="Monitoring - It seems resolved. " + TWO),), DEGRADED, "Monitoring: Codes"),
+    ((entry(text="Update - Sign-ins still fail. Resolved - no longer."),), INCIDENT, "Open: Codes"),
+    ((entry(text="Update - The service has recovered. Identified - It is DNS."),), OK, ""),
     (
-        (said(text="Postmortem - Read it. Resolved - Done. Investigating - Yes."),),
+        (entry(text="Postmortem - Read it. Resolved - Done. Investigating - Yes."),),
         OK,
         "",
     ),
-    ((said(text="Fixed - Done. Watching - We look. Identified - Yes."),), OK, ""),
-    ((said(text="Watching - A fix is in place. Identified - Yes."),), DEGRADED, "Watching: Codes"),
+    ((entry(text="Fixed - Done. Watching - We look. Identified - Yes."),), OK, ""),
+    ((entry(text="Watching - A fix is in place. Identified - Yes."),), DEGRADED, "Watching: Codes"),
     # by their times, where they have such, whatever the order
-    ((said(text=OLDEST_FIRST.format(last="Resolved - Thank you.")),), OK, ""),
-    ((said(text=OLDEST_FIRST.format(last="Monitoring - A fix.")),), DEGRADED, "Monitoring"),
-    ((said(text="Jan 1, 00:10 UTC Resolved - Done. Dec 31, 23:50 UTC Identified - Yes."),), OK, ""),
-    ((said(text="Dec 31, 23:50 UTC Identified - Yes. Jan 1, 00:10 UTC Resolved - Done."),), OK, ""),
-    # as AWS writes: a heading that stays, times, the oldest first
-    ((said("Informational message: Increased error rates", AWS_END),), OK, ""),
-    ((said("Informational message: Increased error rates", AWS_OPEN),), INCIDENT, ""),
-    ((said("Performance issues: Errors", f"{AWS_OPEN} {AWS_END}"),), OK, ""),
-    ((said("Performance issues: Errors", f"{AWS_END} {AWS_OPEN}"),), INCIDENT, ""),
-    ((said("Errors", "The service is operating normally."),), OK, ""),
-    ((said("Errors", "It is not operating normally."),), INCIDENT, ""),
-    ((said("Errors", "We will update you once the service is operating normally."),), INCIDENT, ""),
-    ((said("Errors", "Sign-in has recovered."),), OK, ""),
-    ((said("Errors", "All services have now fully recovered. We apologize."),), OK, ""),
-    ((said("Errors", "Sign-in has partially recovered."),), INCIDENT, ""),
-    ((said("Errors", "Sign-in has not recovered."),), INCIDENT, ""),
-    ((said("Errors", "Sign-in is recovering."),), INCIDENT, ""),
-    ((said("Errors", "Most of the regions have recovered, one of them has not."),), INCIDENT, ""),
-    ((said("Errors", "Sign-in has recovered. We continue to monitor."),), DEGRADED, "Monitoring"),
-    ((said("Errors", "Error rates have returned to normal."),), OK, ""),
-    ((said("Errors", "We expect error rates to be back to normal soon."),), INCIDENT, ""),
-    ((said("Errors", "All systems operational"),), OK, ""),
+    ((entry(text=OLDEST_FIRST.format(last="Resolved - Thank you.")),), OK, ""),
+    ((entry(text=OLDEST_FIRST.format(last="Monitoring - A fix.")),), DEGRADED, "Monitoring"),
     (
-        (said("Maintenance", "THIS IS A SCHEDULED EVENT In progress - now"),),
+        (entry(text="Jan 1, 00:10 UTC Resolved - Done. Dec 31, 23:50 UTC Identified - Yes."),),
+        OK,
+        "",
+    ),
+    (
+        (entry(text="Dec 31, 23:50 UTC Identified - Yes. Jan 1, 00:10 UTC Resolved - Done."),),
+        OK,
+        "",
+    ),
+    # as AWS writes: a heading that stays, times, the oldest first
+    ((entry("Informational message: Increased error rates", AWS_END),), OK, ""),
+    ((entry("Informational message: Increased error rates", AWS_OPEN),), INCIDENT, ""),
+    ((entry("Performance issues: Errors", f"{AWS_OPEN} {AWS_END}"),), OK, ""),
+    ((entry("Performance issues: Errors", f"{AWS_END} {AWS_OPEN}"),), INCIDENT, ""),
+    ((entry("Errors", "The service is operating normally."),), OK, ""),
+    ((entry("Errors", "It is not operating normally."),), INCIDENT, ""),
+    (
+        (entry("Errors", "We will update you once the service is operating normally."),),
+        INCIDENT,
+        "",
+    ),
+    ((entry("Errors", "Sign-in has recovered."),), OK, ""),
+    ((entry("Errors", "All services have now fully recovered. We apologize."),), OK, ""),
+    ((entry("Errors", "Sign-in has partially recovered."),), INCIDENT, ""),
+    ((entry("Errors", "Sign-in has not recovered."),), INCIDENT, ""),
+    ((entry("Errors", "Sign-in is recovering."),), INCIDENT, ""),
+    ((entry("Errors", "Most of the regions have recovered, one of them has not."),), INCIDENT, ""),
+    ((entry("Errors", "Sign-in has recovered. We continue to monitor."),), DEGRADED, "Monitoring"),
+    ((entry("Errors", "Error rates have returned to normal."),), OK, ""),
+    ((entry("Errors", "We expect error rates to be back to normal soon."),), INCIDENT, ""),
+    ((entry("Errors", "All systems operational"),), OK, ""),
+    (
+        (entry("Maintenance", "THIS IS A SCHEDULED EVENT In progress - now"),),
         MAINTENANCE,
         "In progr",
     ),
-    ((said("Maintenance", "Verifying - nearly done"),), MAINTENANCE, "Verifying: Maintenance"),
-    ((said("Maintenance", "Completed - thank you. In progress - now"),), OK, ""),
-    ((said("Repair", "In progress - we mend it"),), INCIDENT, "In progress: Repair"),
+    ((entry("Maintenance", "Verifying - nearly done"),), MAINTENANCE, "Verifying: Maintenance"),
+    ((entry("Maintenance", "Completed - thank you. In progress - now"),), OK, ""),
+    ((entry("Repair", "In progress - we mend it"),), INCIDENT, "In progress: Repair"),
     # Microsoft 365: one entry, always, and its status
-    ((said("", "This site is updated when …", status="Available"),), OK, ""),
-    ((said("", "This site is updated when …", status="Operational"),), OK, ""),
-    ((said("Sign-in", status="ServiceDegradation"),), DEGRADED, "Service degradation: Sign-in"),
-    ((said("Sign-in", status="Service degradation"),), DEGRADED, ""),
-    ((said("Sign-in", status="serviceInterruption"),), INCIDENT, "Service interruption: Sign-in"),
-    ((said("Sign-in", "it was resolved", status="Investigation"),), DEGRADED, ""),
-    ((said("Sign-in", status="Haunted"),), INCIDENT, "Open: Sign-in"),
-    ((said("Sign-in", status="Unknown"),), INCIDENT, ""),
+    ((entry("", "This site is updated when …", status="Available"),), OK, ""),
+    ((entry("", "This site is updated when …", status="Operational"),), OK, ""),
+    ((entry("Sign-in", status="ServiceDegradation"),), DEGRADED, "Service degradation: Sign-in"),
+    ((entry("Sign-in", status="Service degradation"),), DEGRADED, ""),
+    ((entry("Sign-in", status="serviceInterruption"),), INCIDENT, "Service interruption: Sign-in"),
+    ((entry("Sign-in", "it was resolved", status="Investigation"),), DEGRADED, ""),
+    ((entry("Sign-in", status="Haunted"),), INCIDENT, "Open: Sign-in"),
+    ((entry("Sign-in", status="Unknown"),), INCIDENT, ""),
 ]
 
 
@@ -236,12 +257,12 @@ NOT_ENDED = [
 
 @pytest.mark.parametrize("text", ENDED)
 def test_an_end_is_known_by_many_words(text):
-    assert judged(said(text=text)).reason is OK
+    assert judged(entry(text=text)).reason is OK
 
 
 @pytest.mark.parametrize("text", NOT_ENDED)
 def test_what_only_sounds_like_an_end_is_none(text):
-    assert judged(said(text=text)).reason is INCIDENT
+    assert judged(entry(text=text)).reason is INCIDENT
 
 
 AWS_ID = "https://status.aws.amazon.com/#ec2-us-east-1_{}"
@@ -249,15 +270,15 @@ AWS_ID = "https://status.aws.amazon.com/#ec2-us-east-1_{}"
 
 def test_each_update_of_aws_has_an_id_of_its_own():
     """The newest of one heading counts; another heading is another incident."""
-    began = said("Performance issues: Errors", AWS_OPEN, of=AWS_ID.format(1767600000), hours=3)
-    more = said("Service disruption: Errors", AWS_OPEN, of=AWS_ID.format(1767603600), hours=2)
-    end = said(
+    began = entry("Performance issues: Errors", AWS_OPEN, of=AWS_ID.format(1767600000), hours=3)
+    more = entry("Service disruption: Errors", AWS_OPEN, of=AWS_ID.format(1767603600), hours=2)
+    end = entry(
         "Service is operating normally: [RESOLVED] Errors",
         AWS_END,
         of=AWS_ID.format(1767607200),
         hours=1,
     )
-    other = said("Informational message: Latency", AWS_OPEN, of=AWS_ID.format(1767600001), hours=2)
+    other = entry("Informational message: Latency", AWS_OPEN, of=AWS_ID.format(1767600001), hours=2)
     assert judged(began, more).detail.count("Errors") == 1
     assert judged(end, more, began).reason is OK
     assert judged(began, more, end).reason is OK
@@ -266,11 +287,11 @@ def test_each_update_of_aws_has_an_id_of_its_own():
 
 BY_AGE = [
     ((), OK, "an empty feed"),
-    ((said(hours=23),), DEGRADED, "Published: Codes are late (as of 4 Jan 13:00 UTC)"),
-    ((said("It was resolved", hours=23),), DEGRADED, ""),
-    ((said(hours=25),), OK, "1 entries"),
-    ((said(hours=None),), DEAD, "an entry without a date: Codes are late"),
-    ((said(hours=None), said("SMS", hours=1)), DEGRADED, "SMS"),
+    ((entry(hours=23),), DEGRADED, "Published: Codes are late (as of 4 Jan 13:00 UTC)"),
+    ((entry("It was resolved", hours=23),), DEGRADED, ""),
+    ((entry(hours=25),), OK, "1 entries"),
+    ((entry(hours=None),), DEAD, "an entry without a date: Codes are late"),
+    ((entry(hours=None), entry("SMS", hours=1)), DEGRADED, "SMS"),
 ]
 
 
@@ -282,14 +303,14 @@ def test_what_a_feed_says_by_age(feed, reason, words):
 
 
 def test_how_old_is_too_old_can_be_set():
-    assert judged(said(hours=30), max_age=Duration.parse("2d")).reason is INCIDENT
-    assert judged(said(hours=2), max_age=Duration.parse("1h")).reason is OK
+    assert judged(entry(hours=30), max_age=Duration.parse("2d")).reason is INCIDENT
+    assert judged(entry(hours=2), max_age=Duration.parse("1h")).reason is OK
 
 
 @pytest.mark.parametrize("where", ["title", "text"])
 def test_only_what_speaks_of_it_concerns_us(where):
-    ours = said(**{where: "Multi-Factor sign-in fails"}, of="1")
-    theirs = said("Storage is slow", of="2")
+    ours = entry(**{where: "Multi-Factor sign-in fails"}, of="1")
+    theirs = entry("Storage is slow", of="2")
     keywords = Regex("(?i)multi-?factor")
     assert judged(theirs, keywords=keywords).reason is OK
     assert judged(theirs, ours, keywords=keywords).reason is INCIDENT
@@ -297,7 +318,7 @@ def test_only_what_speaks_of_it_concerns_us(where):
 
 ENTRIES = st.lists(
     st.builds(
-        said,
+        entry,
         title=st.sampled_from(["MFA", "MFA resolved", "MFA monitoring", "Maintenance scheduled"]),
         of=st.sampled_from("12"),
         hours=st.none() | st.floats(-50, 50),
@@ -319,13 +340,13 @@ def test_a_pass_means_that_no_entry_is_young_and_open(feed, mode):
 
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_no_text_is_too_strange(title, text):
-    assert judged(said(title, text)).outcome in (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
+    assert judged(entry(title, text)).outcome in (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
 
 
 def test_hostile_texts_are_judged_in_bounded_time():
     texts = ("not " * 1000, "until x " * 500, "working " * 500 + "resolved", "be " * 1300)
     began = time.thread_time()
-    judged(*(said("MFA", text, of=str(n)) for n, text in enumerate(texts * 10)))
+    judged(*(entry("MFA", text, of=str(n)) for n, text in enumerate(texts * 10)))
     assert time.thread_time() - began < 5
 
 

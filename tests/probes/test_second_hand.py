@@ -39,7 +39,7 @@ def test_a_dead_source_says_nothing(kind, dead, probe_of):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_source_that_asks_us_to_come_less_often_is_told_apart(kind, probe_of):
+def test_a_source_that_asks_us_to_come_less_often_has_its_own_reason(kind, probe_of):
     with Parrot(lambda _: http_answer(429, b"slow down"), case(kind).honest) as parrot:
         _, reading = tried(probe_of(case(kind).settings, parrot.port), 60.0)
     assert reading.reason is Reason.RATE_LIMITED, reading

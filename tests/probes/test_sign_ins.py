@@ -80,7 +80,7 @@ def test_a_code_is_never_sent_to_two_requests(
     with case(kind).parrot(MOODS[mood]) as parrot:
         tried(probe_of(counted(kind), parrot.port))
     code = TOKEN.counted(0).encode()
-    assert sum(code in request for request in set(parrot.heard)) <= 1
+    assert sum(code in request for request in set(parrot.received)) <= 1
 
 
 @pytest.mark.parametrize("kind", WITH_A_CODE)

@@ -92,7 +92,7 @@ OK, DEAD = Reason.OK, Reason.SOURCE_DEAD
 INCIDENT, DEGRADED = Reason.VENDOR_INCIDENT, Reason.VENDOR_DEGRADED
 MAINTENANCE = Reason.VENDOR_MAINTENANCE
 
-SAID = [
+TABLE = [
     (page(), (), OK, "5 components operational"),
     (page(p1="degraded_performance"), (), DEGRADED, "DUO1/Push Delivery: degraded performance"),
     (page(p1="partial_outage"), (), DEGRADED, "partial outage"),
@@ -185,7 +185,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("document", "components", "reason", "words"), SAID)
+@pytest.mark.parametrize(("document", "components", "reason", "words"), TABLE)
 def test_what_a_page_says(document, components, reason, words):
     reading = judged(document, *components)
     assert reading.reason is reason, reading
@@ -217,7 +217,7 @@ def test_whatever_it_sends_it_never_crashes_and_never_passes(document):
     st.lists(st.sampled_from(["operational", "major_outage", "degraded_performance", "odd"])),
     st.lists(st.tuples(st.sampled_from(["investigating", "resolved"]), st.booleans())),
 )
-def test_a_pass_means_that_nothing_is_said_against_it(statuses, incidents):
+def test_a_pass_means_that_nothing_contradicts_it(statuses, incidents):
     components = [{"id": f"c{n}", "name": f"C{n}", "status": s} for n, s in enumerate(statuses)]
     touched = [c["id"] for c in components][:1]
     events = [event(status, "minor", *(touched if one else ())) for status, one in incidents]
@@ -248,7 +248,7 @@ def test_an_unchanged_page_is_judged_by_whoever_reads_it(vendor, status, observe
     assert [one.headers.get("If-None-Match") for one in vendor.asked] == [None, '"1"', '"1"']
 
 
-def test_wrong_settings_are_told_with_their_place():
+def test_wrong_settings_are_reported_with_their_place():
     url = Url("https://status.example.com/api/v2/status.json")
     wrong_url, wrong_name = sorted(
         StatusPage(url=url, components=("SMS", " ")).faults(), key=lambda f: f.path, reverse=True

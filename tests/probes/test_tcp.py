@@ -55,7 +55,7 @@ def test_each_certificate_has_its_reason(nginx, observed, ca_file, mood, reason)
 
 
 @pytest.mark.integration
-def test_an_end_of_validity_is_told_even_unverified(nginx, observed):
+def test_an_end_of_validity_is_reported_even_unverified(nginx, observed):
     policy = TlsPolicy(verify=False)
     reading = observed(Tcp(host="127.0.0.1", port=nginx.tls["expired"], tls=policy))
     assert reading.reason is Reason.CERTIFICATE_EXPIRING
@@ -74,7 +74,7 @@ def test_a_port_that_does_not_speak_tls(nginx, observed):
     assert reading.reason is Reason.TLS_HANDSHAKE
 
 
-def test_faults_of_a_policy_are_told_at_their_place():
+def test_faults_of_a_policy_are_reported_at_their_place():
     probe = Tcp(host="example.com", port=443, tls=TlsPolicy(ca="/nonexistent"))
     assert [fault.path for fault in probe.faults()] == [("tls", "ca")]
     assert not list(Tcp(host="example.com", port=443).faults())

@@ -213,7 +213,7 @@ def test_one_answer_that_fails_is_no_lost_message(
     assert read().reason is Reason.OK
 
 
-def test_answers_that_go_on_failing_are_what_is_told(
+def test_answers_that_go_on_failing_are_the_reading(
     twilio: Twilio, sends: dict[str, Any], read: Observed
 ) -> None:
     def ask() -> None:
@@ -261,7 +261,7 @@ EVERY = "  every: 10m\n"
         ([], Reason.CODE_NOT_ARRIVED, "no message to this number is there"),
     ],
 )
-def test_the_last_message_tells(
+def test_the_last_message_counts(
     messages: list[tuple[str, float, float]],
     reason: Reason,
     detail: str,
@@ -280,23 +280,23 @@ def test_a_message_without_a_date_is_very_old(twilio: Twilio, read: Observed) ->
     assert read(EVERY).reason is Reason.CODE_NOT_ARRIVED
 
 
-# --- settings, and what nobody is told ------------------------------------------------
+# --- settings, and what is shown to nobody ------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("more", "instead", "told"),
+    ("more", "instead", "message"),
     [
         ("", {}, "not exactly one way a code comes to be sent"),
         (STEPS, {"account": "SK1"}, "account"),
         (STEPS, {"url": "http://api.example.com"}, "would go unencrypted to api.example.com"),
     ],
 )
-def test_what_does_not_go_together_is_told(
-    more: str, instead: dict[str, str], told: str, probe: Probes
+def test_what_does_not_go_together_is_reported(
+    more: str, instead: dict[str, str], message: str, probe: Probes
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         probe(more, **instead)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_its_clock_counts_where_certificates_do(probe: Probes) -> None:

@@ -54,14 +54,14 @@ class Verify:
             return 401, {}, b'{"code": 20003, "message": "Authenticate", "status": 401}'
         since = datetime.fromisoformat(query["DateCreatedAfter"])
         total, good = self.spans.get(since, self.otherwise)
-        said = {
+        document = {
             "total_attempts": total,
             "total_converted": good,
             "total_unconverted": None,
             "conversion_rate_percentage": "100",  # whatever it says: we count ourselves
             "url": "https://verify.twilio.com/v2/Attempts/Summary",
         }
-        return 200, {}, json.dumps(said).encode()
+        return 200, {}, json.dumps(document).encode()
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_where_there_are_too_few_nothing_more_is_asked(verify: Verify, read: Rea
         (Tally(0, 500), Tally(0, 900), Reason.SOURCE_DEAD),  # a lasting fault is no measure
     ],
 )
-def test_a_small_drop_is_told_only_where_it_is_no_chance(
+def test_a_small_drop_is_reported_only_where_it_is_no_chance(
     twilio: Make, tally: Tally, usual: Tally, reason: Reason
 ) -> None:
     assert twilio().judge(tally, usual).reason is reason

@@ -1,4 +1,4 @@
-"""Steps: which one failed, what each took, what may be told."""
+"""Steps: which one failed, what each took, what may be shown."""
 
 import pytest
 

@@ -118,7 +118,7 @@ def test_json_is_filled_in_all_the_way_down() -> None:
     assert filled == {"user": "ann", "deep": [1, None, {"code": "1"}], "yes": True}
 
 
-def test_a_wrong_text_in_json_is_told_with_its_place() -> None:
+def test_a_wrong_text_in_json_is_reported_with_its_place() -> None:
     with pytest.raises(SettingRefused) as refused:
         JsonTemplate.parse({"a": [0, {"b": "{{"}]})
     assert refused.value.path == ("a", 1, "b")

@@ -19,7 +19,7 @@ clear = Secrets().clear
 NEVER = "0001-01-01T00:00:00Z"
 
 
-def said(mapping: Callable[[bytes], Pushed | None], document: Any) -> Pushed:
+def mapped(mapping: Callable[[bytes], Pushed | None], document: Any) -> Pushed:
     found = mapping(json.dumps(document).encode())
     assert found is not None
     return found
@@ -121,7 +121,7 @@ WATCHDOG = alert("Watchdog", severity="none")
     ],
 )
 def test_what_a_notification_of_alertmanager_comes_to(document, reason, detail):
-    found = said(alertmanager, document)
+    found = mapped(alertmanager, document)
     assert (found.reading.reason, clear(found.reading.detail)) == (reason, detail)
     assert (found.at, found.id) == (None, None)
 
@@ -192,7 +192,7 @@ NO_SUCH_USER = "550 5.1.1 The email account that you tried to reach, example@tes
     ],
 )
 def test_what_a_batch_of_sendgrid_comes_to(events, reason, detail):
-    found = said(sendgrid, events)
+    found = mapped(sendgrid, events)
     assert (found.reading.reason, found.reading.detail) == (reason, detail)
     youngest = max(event["timestamp"] for event in events)
     assert found.at == youngest
@@ -302,7 +302,7 @@ SENT_AT = 1476919252.240
 @pytest.mark.parametrize("enveloped", [False, True])
 def test_what_an_event_of_ses_comes_to(event, reason, detail, latency, after, enveloped):
     envelope = {"version": "0", "id": "ev-1", "source": "aws.ses", "detail": event}
-    found = said(ses, envelope if enveloped else event)
+    found = mapped(ses, envelope if enveloped else event)
     assert (found.reading.reason, clear(found.reading.detail)) == (reason, detail)
     assert found.reading.latency == latency
     assert found.at == pytest.approx(SENT_AT + after)

@@ -1,4 +1,4 @@
-"""Replay files: what is refused, what is told, and that an expectation can fail."""
+"""Replay files: what is refused, what is printed, and that an expectation can fail."""
 
 import io
 import json
@@ -58,7 +58,7 @@ def test_a_script_whose_expectations_hold(play):
     assert f"\n{'':24}☼ red fast\n" in out
 
 
-def test_each_expectation_that_fails_is_told_with_its_place(play):
+def test_each_expectation_that_fails_is_reported_with_its_place(play):
     expect = """\
   - {at: 2m, verdict: ok, lamps: {red: off, green: steady}, sounds: 3}
   - {at: 2m, service: nope, verdict: ok}
@@ -156,10 +156,12 @@ def test_a_share_of_the_readings(play):
 
 def test_the_timeline_as_json(play):
     status, out, _ = play(SCRIPT.replace("expect:\n", ""), as_json=True)
-    said = json.loads(out)
+    printed = json.loads(out)
     assert status == 0
-    assert said["title"] == "A sign-in fails"
-    assert {"at": 60.0, "what": "script", "text": "mfa/sign-in reads deadline"} in said["timeline"]
+    assert printed["title"] == "A sign-in fails"
+    assert {"at": 60.0, "what": "script", "text": "mfa/sign-in reads deadline"} in printed[
+        "timeline"
+    ]
 
 
 RESTARTED = SCRIPT.replace("expect:\n", "  - {at: 10m, restart: {after: 90s}}\nexpect:\n").replace(
@@ -207,7 +209,7 @@ def test_what_happened_meanwhile_is_read_when_it_is_back(play):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("{at: 11m, operator: acknowledge}", "events[6].at: the beacon is dead then"),
         ("{at: 11m30s, restart: {after: 5s}}", "a time after +0:11:30"),
@@ -217,15 +219,15 @@ def test_what_happened_meanwhile_is_read_when_it_is_back(play):
         ("{at: 12m, restart: {after: 5s}, operator: silence}", "one of endpoint, operator, clock"),
     ],
 )
-def test_a_restart_that_cannot_be(play, line, told):
+def test_a_restart_that_cannot_be(play, line, message):
     text = RESTARTED.replace("restart: {after: 90s}}\n", f"restart: {{after: 90s}}}}\n  - {line}\n")
     status, out, err = play(text.replace("expect:\n", ""))
     assert (status, out) == (78, "")
-    assert told in err
+    assert message in err
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("at: 1m,", "at: 32d,", "events[0].at: too far from the start: 32d; at most 31d"),
         ("at: 1m,", "at: -99999999h,", "events[0].at: too far from the start"),
@@ -262,11 +264,11 @@ def test_a_restart_that_cannot_be(play, line, told):
         ("  services:", "  servces:", "config: `services` is missing"),
     ],
 )
-def test_a_script_that_cannot_be_used_says_where_and_why(play, old, new, told):
+def test_a_script_that_cannot_be_used_says_where_and_why(play, old, new, message):
     assert old in SCRIPT
     status, out, err = play(SCRIPT.replace(old, new).replace("expect:\n", ""))
     assert (status, out) == (78, "")
-    assert told in err
+    assert message in err
     assert err.startswith("script.yaml:")
 
 
@@ -344,7 +346,7 @@ def test_operators_act_and_are_refused_in_the_timeline(play):
     assert "· operator: shelve mfa" in out
 
 
-def test_what_our_own_clock_does_is_told(play):
+def test_what_our_own_clock_does_is_in_the_timeline(play):
     lines = """\
   - {at: 1m, clock: before_build}
   - {at: 2m, clock_set: 90d}
@@ -355,13 +357,13 @@ def test_what_our_own_clock_does_is_told(play):
 """
     status, out, err = play(SCRIPT.replace("expect:\n", lines))
     assert (status, err) == (0, "")
-    for said in (
+    for line in (
         "our clock: before build",
         "our clock is set 90 days, 0:00:00 forward",
         "our clock: synchronised",
         "mfa/sign-in reads ok (our resolver is silent), our clock is 0:00:40 ahead",
     ):
-        assert said in out
+        assert line in out
 
 
 def test_a_boot_is_not_preceded_by_good_times(play):

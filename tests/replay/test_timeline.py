@@ -28,14 +28,14 @@ class Terminal(io.StringIO):
         return True
 
 
-def told(failures=(), **options):
+def printed(failures=(), **options):
     out = io.StringIO()
     TimelinePrinter(out, **options).print(Replayed("A title", START, ENTRIES, failures))
     return out.getvalue()
 
 
 def test_one_time_for_each_moment_and_one_line_for_each_day():
-    assert told().splitlines() == [
+    assert printed().splitlines() == [
         "A title",
         "",
         "  ─── Monday 12 January 2026, UTC ───────────────────────────────",
@@ -91,14 +91,14 @@ def test_nothing_a_script_says_moves_the_cursor():
 
 
 def test_what_does_not_hold_is_counted():
-    assert "  2 expectation(s) do not hold\n" in told(("one", "two"))
+    assert "  2 expectation(s) do not hold\n" in printed(("one", "two"))
 
 
 def test_colours_are_the_lamps_own():
-    out = told(colour=True)
+    out = printed(colour=True)
     assert "▌ mfa is \033[1;91moutage\033[0m: ok it is not" in out
     assert "☼ \033[91mred fast\033[0m, \033[92mgreen off\033[0m" in out
-    assert "\033" not in told()
+    assert "\033" not in printed()
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ def test_colour_is_for_terminals_whose_owner_wants_it(out, environ, expected):
 
 def test_paced_it_waits_between_moments():
     waited = []
-    told(speed=60, wait=waited.append)
+    printed(speed=60, wait=waited.append)
     assert waited == [1.0, 60.0]
 
 
-def test_the_tower_is_shown_each_moment_as_it_is_told():
+def test_the_tower_shows_each_moment_as_it_is_printed():
     dark, loud = IndicationChanged(0.0, DARK), Sounded(60.0, Sound.CHIRP)
     seen = []
     TimelinePrinter(io.StringIO(), show=seen.append).print(

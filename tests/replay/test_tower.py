@@ -1,4 +1,4 @@
-"""A tower lent to a replay shows what it is told and is dark afterwards."""
+"""A tower lent to a replay shows what the replay asks for and is dark afterwards."""
 
 import threading
 from collections.abc import Callable

@@ -72,9 +72,9 @@ def tables(page: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_page_of_a_kind_has_every_setting_in_its_table(kind: str) -> None:
-    told = tables((ROOT / f"docs/probes/{kind}.md").read_text()).get("setting", set())
+    documented = tables((ROOT / f"docs/probes/{kind}.md").read_text()).get("setting", set())
     wanted = set(specs(probes.load(kind)))
-    assert wanted <= {name.split(".")[0] for name in told}
+    assert wanted <= {name.split(".")[0] for name in documented}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -139,8 +139,8 @@ def test_every_server_a_test_needs_is_installed_for_it() -> None:
         for name in re.findall(r'\bneed\("([^"]+)"\)', path.read_text())
         if path != Path(__file__)
     }
-    told = re.findall(r"^    (\S+):\S+$", (ROOT / "scripts/test").read_text(), re.MULTILINE)
-    assert sorted(wanted) == told
+    listed = re.findall(r"^    (\S+):\S+$", (ROOT / "scripts/test").read_text(), re.MULTILINE)
+    assert sorted(wanted) == listed
 
 
 def test_every_application_a_test_needs_is_locked_and_installed_for_it() -> None:
@@ -150,10 +150,12 @@ def test_every_application_a_test_needs_is_locked_and_installed_for_it() -> None
         for name in re.findall(r'\bneed_application\("([^"]+)"\)', path.read_text())
         if path != Path(__file__)
     }
-    told = re.search(r"^applications=\((.*)\)$", (ROOT / "scripts/test").read_text(), re.MULTILINE)
+    listed = re.search(
+        r"^applications=\((.*)\)$", (ROOT / "scripts/test").read_text(), re.MULTILINE
+    )
     locked = sorted(path.stem for path in (ROOT / "lock/applications").glob("*.txt"))
-    assert told is not None
-    assert sorted(wanted) == told[1].split() == locked
+    assert listed is not None
+    assert sorted(wanted) == listed[1].split() == locked
 
 
 # --- words ------------------------------------------------------------------------
@@ -271,8 +273,8 @@ def test_the_demo_is_set_up_for_the_sandbox() -> None:
     """Two places hold the sandbox's ports, its user and its seed: they agree."""
     text = (ROOT / "config/demo.yaml").read_text()
     ports = Ports()
-    for told in (SEED, PASSWORD, USERNAME, DOMAIN, *map(str, (ports.http, ports.dns, ports.mqtt))):
-        assert told in text
+    for value in (SEED, PASSWORD, USERNAME, DOMAIN, *map(str, (ports.http, ports.dns, ports.mqtt))):
+        assert value in text
     assert f"period={PACE.period}" in text
 
 

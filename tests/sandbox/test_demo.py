@@ -35,21 +35,21 @@ class Scene:
 
     def __init__(self) -> None:
         self.clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
-        self.world, self.said, self.status = World(), [], None
+        self.world, self.published, self.status = World(), [], None
         self.mirror = Mirror(Site(id="demo"), tuple(Colour), self.clock)
         self.stage = DemoStage(self.world, self.mirror, self._say, cast("Daemon", self))
         self.seen: list[tuple[str, float, tuple[str, ...]]] = []
         self.captions: list[str] = []
         self.returncode = 9
 
-    said: list[tuple[str, str]]
+    published: list[tuple[str, str]]
     status: int | None
 
     def poll(self) -> int | None:
         return self.status
 
     def _say(self, path: str, word: str) -> None:
-        self.said.append((path, word))
+        self.published.append((path, word))
 
     def wait(self) -> None:
         self.clock.advance(FRAME)
@@ -81,7 +81,7 @@ def test_each_act_breaks_its_thing_and_is_looked_at() -> None:
         (),
         (),
     ]
-    assert scene.said == [("cmd/acknowledge", '{"by":"analyst"}')]
+    assert scene.published == [("cmd/acknowledge", '{"by":"analyst"}')]
     assert scene.seen[-1][1] >= sum(act.stay for act in STORY)
     assert all(len(caption) < 80 for caption in scene.captions)
 
@@ -148,13 +148,13 @@ def test_the_story_comes_true(configuration: Path, ports: Ports, screen: Console
     story = [dataclasses.replace(act, stay=0) for act in STORY]
     watched(story, load_config(configuration, os.environ), ports, screen)
     shown = cast("io.StringIO", screen.file).getvalue()
-    told = shown.splitlines()[-len(story) :]
-    for line, act in zip(told, story, strict=True):
+    lines = shown.splitlines()[-len(story) :]
+    for line, act in zip(lines, story, strict=True):
         assert act.title in line
     assert "GRAY FAILURE" in shown
 
 
-def test_the_daemons_last_words_are_told(
+def test_the_daemons_last_log_lines_are_shown(
     configuration: Path, ports: Ports, screen: Console
 ) -> None:
     config = load_config(configuration, os.environ)

@@ -32,7 +32,7 @@ from beacon.sandbox.mirror import Mirror
 SIGN_IN = Endpoint(
     id="mfa/sign-in", service="mfa", name="sign-in", kind="flow", evidence=Evidence.SYMPTOM
 )
-SITE = Site(id="room", services=(Service(id="mfa", name="MFA", endpoints=(SIGN_IN,)),))
+SITE = Site(id="lab", services=(Service(id="mfa", name="MFA", endpoints=(SIGN_IN,)),))
 STEADY, SLOW, FAST = (Light(p) for p in (Pattern.STEADY, Pattern.SLOW, Pattern.FAST))
 
 
@@ -44,7 +44,7 @@ def mirror(clock: ManualClock) -> Mirror:
 @pytest.fixture
 def topics(clock: ManualClock) -> Topics:
     config = Config(
-        path="beacon.yaml", name="Room", watched=SITE, probes={}, tower=Tower(), digest="",
+        path="beacon.yaml", name="Lab", watched=SITE, probes={}, tower=Tower(), digest="",
         mqtt=Mqtt(host="127.0.0.1", port=1883, encrypted=False),
     )  # fmt: skip
     return Topics(config, "1", lambda at: utc_at(clock, at).astimezone(UTC))

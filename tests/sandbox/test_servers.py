@@ -47,7 +47,7 @@ def test_the_health_page_stays_green_while_sign_ins_fail(
     assert ask(at.http, "GET", "/health") == (200, {"status": "ok"})
 
 
-def test_the_status_page_admits_only_when_told(running: World, at: Ports, ask: Ask) -> None:
+def test_the_status_page_admits_only_when_asked_to(running: World, at: Ports, ask: Ask) -> None:
     assert ask(at.http, "GET", STATUS_PAGE)[1]["status"]["indicator"] == "none"
     running.break_("claim")
     assert ask(at.http, "GET", STATUS_PAGE)[1]["status"]["indicator"] == "critical"
@@ -73,7 +73,7 @@ def test_what_is_there_and_what_is_not(
 
 
 @pytest.mark.parametrize("length", [str(FORM_LIMIT + 1), "-1", "many"])
-def test_a_form_of_unheard_of_length_is_refused_unread(
+def test_a_form_that_is_much_too_long_is_refused_unread(
     running: World, at: Ports, length: str
 ) -> None:
     with socket.create_connection((HOST, at.http), timeout=10) as client:
@@ -186,12 +186,12 @@ class Client:
     ) -> None:
         self.topics = topics
         self.before: list[bytes] = []
-        self.heard: queue.Queue[bytes] = queue.Queue()
+        self.received: queue.Queue[bytes] = queue.Queue()
         self.paho = mqtt.Client(
             CallbackAPIVersion.VERSION2, name, protocol=MQTTProtocolVersion.MQTTv311
         )
         self.paho.on_connect = lambda *_: self.subscribed()
-        self.paho.on_message = lambda _c, _d, m: self.heard.put(m.payload)
+        self.paho.on_message = lambda _c, _d, m: self.received.put(m.payload)
         if will:
             self.paho.will_set("site/availability", will, qos=1, retain=True)
         self.paho.connect(HOST, port)
@@ -202,8 +202,8 @@ class Client:
 
     def hear(self, payload: bytes) -> None:
         """Wait for this payload; raises `queue.Empty` without it. Keeps what came before it."""
-        while (heard := self.heard.get(timeout=10)) != payload:
-            self.before.append(heard)
+        while (message := self.received.get(timeout=10)) != payload:
+            self.before.append(message)
 
     def vanish(self) -> None:
         """Be gone without a word, as a killed process is."""
@@ -234,11 +234,11 @@ def test_retained_messages_and_wills_outlive_their_sender(running: World, at: Po
 def test_nobody_is_greeted_with_what_others_subscribed(running: World, at: Ports) -> None:
     everything = Client(at.mqtt, "everything", topics="#")
     everything.paho.publish("elsewhere/secret", "theirs", qos=1, retain=True)
-    everything.paho.publish("room/state", "ours", qos=1, retain=True)
+    everything.paho.publish("lab/state", "ours", qos=1, retain=True)
     everything.hear(b"ours")
-    modest = Client(at.mqtt, "modest", topics="room/#")
+    modest = Client(at.mqtt, "modest", topics="lab/#")
     modest.hear(b"ours")
-    modest.paho.publish("room/state", "last")
+    modest.paho.publish("lab/state", "last")
     modest.hear(b"last")
     assert modest.before == []
     modest.close()
@@ -252,7 +252,7 @@ def test_nobody_is_greeted_with_what_others_subscribed(running: World, at: Ports
     ("part", "option"),
     [("http", "--http-port"), ("dns", "--dns-port"), ("mqtt", "--mqtt-port")],
 )
-def test_a_taken_port_is_said_with_its_cure(
+def test_a_taken_port_is_reported_with_its_cure(
     ports: Ports, pace: SandboxTimes, part: str, option: str
 ) -> None:
     port = getattr(ports, part)
@@ -266,7 +266,7 @@ def test_a_taken_port_is_said_with_its_cure(
     assert option in str(refused.value)
 
 
-def test_a_taken_datagram_port_is_said_too(ports: Ports, pace: SandboxTimes) -> None:
+def test_a_taken_datagram_port_is_reported_too(ports: Ports, pace: SandboxTimes) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as holder:
         holder.bind((HOST, ports.dns))
         with (

@@ -43,8 +43,8 @@ class AutheliaPortal(StandIn):
     def _first(self, form: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]]:
         if self.failures >= 3 or form["password"] != PASSWORD:
             self.failures += 1
-            said = "Authentication failed. Check your credentials."
-            return 401, {"status": "KO", "message": said}, {}
+            words = "Authentication failed. Check your credentials."
+            return 401, {"status": "KO", "message": words}, {}
         session = f"canary-session-{len(self.asked)}"
         self.levels[session] = 1
         cookie = {"Set-Cookie": f"authelia_session={session}; Path=/; HttpOnly; SameSite=Lax"}
@@ -54,8 +54,8 @@ class AutheliaPortal(StandIn):
         self, session: str, form: dict[str, str]
     ) -> tuple[int, dict[str, Any], dict[str, str]]:
         if session not in self.levels or not self.right(form["token"]):
-            said = "Authentication failed, please retry later."
-            return 401, {"status": "KO", "message": said}, {}
+            words = "Authentication failed, please retry later."
+            return 401, {"status": "KO", "message": words}, {}
         self.levels[session] = self.reached
         return 200, {"status": "OK"}, {}
 

@@ -157,9 +157,9 @@ FEW = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE UIDPLUS SPECIAL-USE"
 
 
 def write_dovecot(binary: Path, home: Path, values: dict[str, str], introspection: str) -> None:
-    """Write `dovecot.conf` and what it names. `full` has room for 1 KiB, `poll` has no IDLE."""
-    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
-    major, minor = map(int, said.split(".")[:2])
+    """Write `dovecot.conf` and what it names. `full` has a quota of 1 KiB, `poll` has no IDLE."""
+    shown = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = map(int, shown.split(".")[:2])
     modern = (major, minor) >= (2, 4)
     for name in ("run", "state", "mail"):
         (home / name).mkdir()

@@ -113,16 +113,16 @@ class _DuoCall(BaseHTTPRequestHandler):
             return
         code, message = (0, "") if name == "ping" else self._refused(path, body)
         if code:
-            said: tuple[int, object] | None = (
+            answer: tuple[int, object] | None = (
                 401,
                 {"code": code, "message": message, "stat": "FAIL"},
             )
         elif name in server.says:
-            said = server.says[name]
+            answer = server.says[name]
         else:
-            said = 200, {"stat": "OK", "response": self._response(name, params)}
-        if said is not None:
-            self._say(*said)
+            answer = 200, {"stat": "OK", "response": self._response(name, params)}
+        if answer is not None:
+            self._say(*answer)
 
     def _response(self, name: str, params: dict[str, str]) -> dict[str, Any]:
         if name in ("ping", "check"):
@@ -131,14 +131,14 @@ class _DuoCall(BaseHTTPRequestHandler):
             return self.server.log(params)
         if name == "preauth":
             token = {"device": "DHFZEJKYRW5VA0I0RDWI", "name": "0", "type": "token"}
-            said = "Account is active"
-            return {"result": "auth", "status_msg": said, "devices": [token]}
+            words = "Account is active"
+            return {"result": "auth", "status_msg": words, "devices": [token]}
         assert (params["factor"], params["async"]) == ("passcode", "0")
         if self.server.accepts(params["passcode"]):
-            said = "Success. Logging you in..."
-            return {"result": "allow", "status": "allow", "status_msg": said}
-        said = "Incorrect passcode. Please try again."
-        return {"result": "deny", "status": "deny", "status_msg": said}
+            words = "Success. Logging you in..."
+            return {"result": "allow", "status": "allow", "status_msg": words}
+        words = "Incorrect passcode. Please try again."
+        return {"result": "deny", "status": "deny", "status_msg": words}
 
     def _refused(self, path: str, body: bytes) -> tuple[int, str]:
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
@@ -168,8 +168,8 @@ class _DuoCall(BaseHTTPRequestHandler):
         mac.update(hashlib.sha512(joined.encode()).hexdigest().encode())
         return mac.hexdigest()
 
-    def _say(self, status: int, said: object) -> None:
-        body = said if isinstance(said, bytes) else json.dumps(said).encode()
+    def _say(self, status: int, answer: object) -> None:
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         body = body.replace(b"AUTHORIZATION", self.headers.get("Authorization", "").encode())
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -26,7 +26,7 @@ class FakeImap:
     greeting: bytes = b"* OK ready\r\n"
     inbox: list[bytes] = field(default_factory=list)
     on_search: Callable[[], None] = lambda: None
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
     deleted: set[int] = field(default_factory=set)
     dates: dict[int, str] = field(default_factory=dict)
     validity: int = 7
@@ -48,20 +48,20 @@ class FakeImap:
     def _converse(self, caller: socket.socket, lines: BinaryIO) -> None:
         caller.sendall(self.greeting)
         while self.greeting and (line := lines.readline()):
-            tag, _, said = line.decode().strip().partition(" ")
-            self.heard.append(said)
-            if said.startswith("AUTHENTICATE"):
+            tag, _, command = line.decode().strip().partition(" ")
+            self.received.append(command)
+            if command.startswith("AUTHENTICATE"):
                 caller.sendall(b"+ \r\n")
-                self.heard.append(lines.readline().decode().strip())
-            answer = self.mood(said)
-            answer = self._proper(said) + b"TAG OK done\r\n" if answer is None else answer
+                self.received.append(lines.readline().decode().strip())
+            answer = self.mood(command)
+            answer = self._proper(command) + b"TAG OK done\r\n" if answer is None else answer
             caller.sendall(answer.replace(b"TAG", tag.encode()))
             if not answer or b"* BYE" in answer:
                 return
 
-    def _proper(self, said: str) -> bytes:
+    def _proper(self, command: str) -> bytes:
         there = [uid for uid in range(1, len(self.inbox) + 1) if uid not in self.deleted]
-        match said.split():
+        match command.split():
             case ["CAPABILITY"]:
                 return f"* CAPABILITY {self.able}\r\n".encode()
             case ["STATUS", *_]:
@@ -82,8 +82,8 @@ class FakeImap:
                 return self._fetched(int(uid))
             case ["FETCH", numbers, *_]:
                 first, last = map(int, numbers.split(":"))
-                told = enumerate(there[first - 1 : last], first)
-                return b"".join(b"* %d FETCH (UID %d)\r\n" % (n, uid) for n, uid in told)
+                listed = enumerate(there[first - 1 : last], first)
+                return b"".join(b"* %d FETCH (UID %d)\r\n" % (n, uid) for n, uid in listed)
             case ["UID", "STORE", uid, *_]:
                 self.deleted.add(int(uid))
         return b""
@@ -91,7 +91,7 @@ class FakeImap:
     def _fetched(self, uid: int) -> bytes:
         if uid in self.deleted:
             return b""
-        raw = self.inbox[uid - 1][: int(re.search(r"\.(\d+)>", self.heard[-1])[1])]  # type: ignore[index]
+        raw = self.inbox[uid - 1][: int(re.search(r"\.(\d+)>", self.received[-1])[1])]  # type: ignore[index]
         date = self.dates.get(uid, "22-Nov-2026 09:40:00 +0000").encode()
         return b'* 1 FETCH (UID %d INTERNALDATE "%b" BODY[]<0> {%d}\r\n%b)\r\n' % (
             uid,

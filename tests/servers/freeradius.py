@@ -262,9 +262,9 @@ def radius_process(
     )
     (home / "radiusd.conf").write_text(config.replace("HOME", str(home)))
     (home / "site.pl").write_text(SITE.replace("HOME", str(home)))
-    said = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stdout
-    version = re.search(r"FreeRADIUS Version ([\d.]+)", said)
-    assert version is not None, said
+    banner = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"FreeRADIUS Version ([\d.]+)", banner)
+    assert version is not None, banner
     unsigning = Unsigning(port)
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -284,7 +284,7 @@ def radius_process(
 
 @pytest.fixture
 def freeradius(radius_process: FreeRadius) -> Iterator[FreeRadius]:
-    """It, in a good mood and not stopped; what it said is shown with a test that fails."""
+    """It, in a good mood and not stopped; its log is shown with a test that fails."""
     radius_process.be("")
     radius_process.take_token()
     before = len(radius_process.log)

@@ -67,11 +67,11 @@ class Gammu:
     @property
     def saves_any_sender(self) -> bool:
         """Whether a slash in a sender's name is no part of a path (seen: 1.45)."""
-        said = subprocess.run(
+        shown = subprocess.run(
             [self.binary, "--version"], capture_output=True, text=True, check=True
         )
-        version = re.search(r"version (\d+)\.(\d+)", said.stdout)
-        assert version is not None, said.stdout
+        version = re.search(r"version (\d+)\.(\d+)", shown.stdout)
+        assert version is not None, shown.stdout
         return (int(version[1]), int(version[2])) >= (1, 45)
 
     @property
@@ -200,7 +200,7 @@ _LIBC.ftok.argtypes = (ctypes.c_char_p, ctypes.c_int)
 
 @dataclass
 class Modem:
-    """The status of an smsd that is not there: registered, with signal, until told otherwise."""
+    """The status of an smsd that is not there: registered, with signal, unless set otherwise."""
 
     config: Path
     memory: Memory

@@ -151,8 +151,8 @@ class Tokens:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                said = self.rfile.read(int(self.headers["content-length"])).decode()
-                self._answer(outer.answer(self.path, {k: v[0] for k, v in parse_qs(said).items()}))
+                form = self.rfile.read(int(self.headers["content-length"])).decode()
+                self._answer(outer.answer(self.path, {k: v[0] for k, v in parse_qs(form).items()}))
 
             def _answer(self, document: dict[str, Any]) -> None:
                 body = json.dumps(document).encode()

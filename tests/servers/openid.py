@@ -76,8 +76,8 @@ class OpenIdProvider(StandIn):
             return 200, tokens | {"token_type": "Bearer"}
         right = form["password"] == PASSWORD and self.right(form["otp"])
         if not right:
-            said = "Invalid user credentials"
-            return 401, {"error": "invalid_grant", "error_description": said}
+            words = "Invalid user credentials"
+            return 401, {"error": "invalid_grant", "error_description": words}
         refresh = f"canary-refresh-{len(self.asked)}"
         self.sessions.add(refresh)
         more = {"id_token": self.jwt(typ="ID"), "refresh_token": refresh, "token_type": "Bearer"}

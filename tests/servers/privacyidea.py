@@ -80,13 +80,13 @@ def privacyidea_process(
     secure = [(str(tls[mood]), pair.certificate, pair.key) for mood, pair in pairs.items()]
     script = Path(__file__).with_name("privacyidea_server.py")
     asked = [python, "-P", script, home, str(port), *itertools.chain.from_iterable(secure)]
-    with (home / "said").open("wb") as said:
+    with (home / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
-            asked, stdout=subprocess.PIPE, stderr=said, text=True, cwd=home, env=_plain()
+            asked, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=home, env=_plain()
         )
     try:
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n", (home / "said").read_text()
+        assert process.stdout.readline() == "ready\n", (home / "stderr").read_text()
         yield PrivacyIdea(port, tls, process, home)
     finally:
         process.kill()  # also a stopped one

@@ -25,7 +25,7 @@ LAMPS = {
 
 
 def tower_of(**settings: object) -> Tower:
-    """A tower-5 with everything, unless told otherwise."""
+    """A tower-5 with everything, unless set otherwise."""
     defaults: dict[str, object] = {
         "lamps": LAMPS,
         "buzzer": Buzzer(pin=18),
@@ -57,7 +57,7 @@ def factory_of(clock: ManualClock) -> MockFactory:
 
 @dataclass
 class Bench:
-    """A renderer driven turn by turn, its judge alive until told otherwise."""
+    """A renderer driven turn by turn, its judge alive unless set otherwise."""
 
     tower: Tower
     clock: ManualClock
@@ -132,7 +132,7 @@ def bench(clock: ManualClock) -> Iterator[Callable[..., Bench]]:
 
 @pytest.fixture
 def make_tower() -> Callable[..., Tower]:
-    """Settings of a tower-5 with everything, unless told otherwise."""
+    """Settings of a tower-5 with everything, unless set otherwise."""
     return tower_of
 
 

@@ -63,8 +63,8 @@ class Twilio:
         if self.answers:
             return self.answers.pop(0)
         if proof != f"Basic {expected}":
-            said = {"code": 20003, "message": "Authenticate", "status": 401}
-            return 401, json.dumps(said).encode()
+            document = {"code": 20003, "message": "Authenticate", "status": 401}
+            return 401, json.dumps(document).encode()
         parts = urlsplit(path)
         if parts.path != f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json":
             return 404, json.dumps({"code": 20404, "status": 404}).encode()

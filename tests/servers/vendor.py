@@ -22,7 +22,7 @@ class Asked:
     body: bytes
 
 
-Said = tuple[int, dict[str, str], bytes]
+HttpAnswer = tuple[int, dict[str, str], bytes]
 
 
 class Vendor(ThreadingHTTPServer):
@@ -32,7 +32,7 @@ class Vendor(ThreadingHTTPServer):
     """
 
     def __init__(self) -> None:
-        self.answers: dict[str, Said | Callable[[Asked], Said]] = {}
+        self.answers: dict[str, HttpAnswer | Callable[[Asked], HttpAnswer]] = {}
         self.asked: list[Asked] = []
         super().__init__(("127.0.0.1", 0), _Clerk)
         self.url = Url(f"http://127.0.0.1:{self.server_port}")
@@ -46,7 +46,7 @@ class Vendor(ThreadingHTTPServer):
         """Answer with 200, and with 304 whoever knows this ETag or date already."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
 
-        def answer(asked: Asked) -> Said:
+        def answer(asked: Asked) -> HttpAnswer:
             known = (asked.headers.get("If-None-Match"), asked.headers.get("If-Modified-Since"))
             mine = (named.get("ETag"), named.get("Last-Modified"))
             if any(value and value == other for value, other in zip(mine, known, strict=True)):
@@ -64,13 +64,13 @@ class _Clerk(BaseHTTPRequestHandler):
         asked = Asked(self.command, self.path, dict(self.headers), self.rfile.read(length))
         self.server.asked.append(asked)
         bare = self.path.partition("?")[0].partition("(")[0]
-        said = self.server.answers.get(self.path, self.server.answers.get(bare, (404, {}, b"")))
-        status, headers, body = said(asked) if callable(said) else said
+        answer = self.server.answers.get(self.path, self.server.answers.get(bare, (404, {}, b"")))
+        status, headers, body = answer(asked) if callable(answer) else answer
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        with contextlib.suppress(OSError):  # whoever asked has heard enough
+        with contextlib.suppress(OSError):  # the client hung up
             self.wfile.write(body)
 
     do_POST = do_GET  # noqa: N815 - as the library has it

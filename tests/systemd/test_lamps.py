@@ -67,7 +67,7 @@ def test_both_copies_are_looked_for_where_the_unit_keeps_them(script, kernel, la
     assert kernel.levels == DARK
 
 
-def test_hold_keeps_the_lines_until_told_and_then_lets_go(script, kernel, lamps):
+def test_hold_keeps_the_lines_until_stopped_and_then_lets_go(script, kernel, lamps):
     held_while_waiting = []
     status = script.main(
         ["hold", str(lamps)], {}, kernel.ioctl, lambda: held_while_waiting.append(kernel.holding())
@@ -106,7 +106,7 @@ def test_a_label_of_several_words_is_the_same_chip(script, kernel, tmp_path, lab
     assert script.main(["dark", str(tmp_path / "lamps")], {}, kernel.ioctl) == 0
 
 
-def test_a_chip_that_is_gone_is_said(script, kernel, lamps, capsys):
+def test_a_chip_that_is_gone_is_reported(script, kernel, lamps, capsys):
     kernel.device.unlink()
     assert script.main(["dark", str(lamps)], {}, kernel.ioctl) == 1
     assert capsys.readouterr().err == (
@@ -115,7 +115,7 @@ def test_a_chip_that_is_gone_is_said(script, kernel, lamps, capsys):
     )
 
 
-def test_a_file_that_is_no_chip_is_said(script, kernel, lamps, capsys):
+def test_a_file_that_is_no_chip_is_reported(script, kernel, lamps, capsys):
     assert script.main(["dark", str(lamps)], {}) == 1  # the real ioctl on a plain file
     assert capsys.readouterr().err == f"{kernel.device}: Inappropriate ioctl for device\n"
 

@@ -129,8 +129,8 @@ def test_parameters_are_in_the_address_or_the_body_never_both():
     assert "123456" not in repr(AUTH)
 
 
-def answered(status: int, said: object) -> Answer:
-    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+def answered(status: int, document: object) -> Answer:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
     return Answer(status=status, body=body)
 
 
@@ -139,15 +139,15 @@ def fail(code: int, message: str = "Some words", **more: Any) -> dict[str, Any]:
 
 
 def test_an_answer_that_says_ok_is_opened(run):
-    said = {"stat": "OK", "response": {"result": "auth", "status_msg": "Hello Mary", "new": 1}}
-    assert unwrap(run, answered(200, said)) == said["response"]
+    document = {"stat": "OK", "response": {"result": "auth", "status_msg": "Hello Mary", "new": 1}}
+    assert unwrap(run, answered(200, document)) == document["response"]
     assert "result='auth'" in run.notes[-1], run.notes
     assert "status_msg" in run.notes[-1]
     assert "Mary" not in run.notes[-1], "its words are foreign"
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "reason", "detail"),
+    ("status", "document", "reason", "detail"),
     [
         (401, fail(40101), Reason.OWN_CREDENTIALS, "status 401, code 40101: Some words"),
         (401, fail(40102), Reason.OWN_CREDENTIALS, "(check `integration_key`, and at the type"),
@@ -184,9 +184,9 @@ def test_an_answer_that_says_ok_is_opened(run):
         (200, b"<html>sign in to the wireless network", Reason.PROTOCOL_ERROR, "not JSON"),
     ],
 )
-def test_any_other_answer_is_trouble(run, status, said, reason, detail):
+def test_any_other_answer_is_trouble(run, status, document, reason, detail):
     with pytest.raises(ProbeFailure) as trouble:
-        unwrap(run, answered(status, said))
+        unwrap(run, answered(status, document))
     assert trouble.value.reading.reason is reason
     assert detail in clear(trouble.value.reading.detail)
 
@@ -196,12 +196,12 @@ def test_foreign_words_are_masked_before_they_are_cut():
     secrets.codes = True
     secrets.hide("canary" * 30)
 
-    def told(said: str) -> str:
-        return secrets.clear(words(said))
+    def cleared(message: str) -> str:
+        return secrets.clear(words(message))
 
-    assert told("x" * 100 + "canary" * 30) == ": " + "x" * 100 + "***"
-    assert told("y" * 500) == ": " + "y" * 119 + "…"
-    assert told("your code\n834211 of 12:30") == ": your code *** of 12:30"
+    assert cleared("x" * 100 + "canary" * 30) == ": " + "x" * 100 + "***"
+    assert cleared("y" * 500) == ": " + "y" * 119 + "…"
+    assert cleared("your code\n834211 of 12:30") == ": your code *** of 12:30"
     assert words(" ") == ""
 
 

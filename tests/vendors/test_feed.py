@@ -68,10 +68,10 @@ def _bytes(body: str | bytes) -> bytes:
 
 
 def why(body: str | bytes, kind: str = "") -> str:
-    with pytest.raises(ProbeFailure) as told:
+    with pytest.raises(ProbeFailure) as raised:
         read(body, kind)
-    assert told.value.reading.reason is Reason.SOURCE_DEAD
-    return told.value.reading.detail
+    assert raised.value.reading.reason is Reason.SOURCE_DEAD
+    return raised.value.reading.detail
 
 
 @pytest.mark.parametrize("feed", [RSS, ATOM, RDF])

@@ -28,15 +28,15 @@ ADMISSIONS = st.lists(
 
 
 @given(ADMISSIONS)
-def test_the_worst_counts_and_is_one_line(said):
-    reading = worst(said)
-    assert all(SEVERITY.index(one.reason) <= SEVERITY.index(reading.reason) for one in said)
-    assert reading.reason in {one.reason for one in said}
+def test_the_worst_counts_and_is_one_line(admissions):
+    reading = worst(admissions)
+    assert all(SEVERITY.index(one.reason) <= SEVERITY.index(reading.reason) for one in admissions)
+    assert reading.reason in {one.reason for one in admissions}
     assert len(clear(reading.detail)) <= 200
     assert "\n" not in clear(reading.detail)
 
 
-def test_things_equally_bad_are_all_told_and_nothing_twice():
+def test_things_equally_bad_are_all_listed_and_nothing_twice():
     reading = worst(
         [
             Admission(Reason.OK, "fine"),
@@ -71,7 +71,7 @@ def test_a_status_is_spoken(status, words):
     assert clear(status_text(status)) == words
 
 
-def test_an_entry_is_a_sentence_whose_title_leaves_room():
+def test_an_entry_is_a_sentence_whose_title_leaves_space():
     assert clear(entry("identified", "Codes are late", "", "since 19 Nov 14:10 UTC")) == (
         "Identified: Codes are late (since 19 Nov 14:10 UTC)"
     )

@@ -13,7 +13,6 @@ FLAP_READINGS: Final = 21
 FLAP_STARTS_ABOVE: Final = 4  # more than 20 % of 20 possible changes
 
 _FLAP_MASK: Final = (1 << FLAP_READINGS) - 1
-_CHANGES_MASK: Final = (1 << (FLAP_READINGS - 1)) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,8 @@ class FlapDetector:
         self.regulars_since_down += 1
         self.history = (self.history << 1 | failed) & _FLAP_MASK
         self.changes_from = min(self.changes_from + 1, FLAP_READINGS)
-        changes = (self.history ^ self.history >> 1) & _CHANGES_MASK
-        if self.changes_from < FLAP_READINGS:  # before the first reading there is no change
-            changes &= (1 << max(self.changes_from - 1, 0)) - 1
+        possible = max(self.changes_from - 1, 0)  # the first reading is no change
+        changes = (self.history ^ self.history >> 1) & (1 << possible) - 1
         count = changes.bit_count()
         if count > FLAP_STARTS_ABOVE and self.held is None:
             recent = self.regulars_since_down < FLAP_READINGS

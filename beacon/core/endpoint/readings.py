@@ -76,7 +76,7 @@ class EndpointMonitors:
         self.timers = timers  # by state: when it is unknown unless something proves its health
         self._effects, self._services = effects, services
         self._network = (False, False, False)  # uplink, LAN, resolver lost: as last acted upon
-        self._pending: dict[str, EndpointState] = {}  # failing, witnesses not heard yet
+        self._pending: dict[str, EndpointState] = {}  # failing, witnesses not read yet
         self._round_at = -math.inf
         self._distrusted: dict[str, PaidReading | None] = {}  # void by a loss, and what counted
 
@@ -410,7 +410,7 @@ class EndpointMonitors:
             self.dependencies.touch_all_of(state)
 
     def fell_silent(self, state: EndpointState, at: Moment) -> None:
-        """Note that nothing that proves its health was heard of an endpoint for too long."""
+        """Note that no reading has proved an endpoint's health for too long."""
         silent, detail = self.staleness.describe(state, at)
         if silent or state.shown is not Health.UNKNOWN:
             self._void(state, Reading(Reason.STALE, detail), at)

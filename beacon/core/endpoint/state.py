@@ -384,7 +384,7 @@ class EndpointState:
 
     def _unknown_for_a_reason(self) -> bool:
         """Enough errors in a row, or a stop by the guard before anything was proved."""
-        stopped = self.errors > 0 and self.guarded and not self.kept.guard.proven
+        stopped = self.guarded and not self.kept.guard.proven
         return stopped or self.errors >= self.spec.failure_threshold
 
     def _target(self, gate: Confirmation) -> Health:

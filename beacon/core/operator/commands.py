@@ -73,7 +73,7 @@ class OperatorCommand:
 
     @property
     def usual(self) -> float:
-        """Seconds it lasts unless told otherwise: the default of its event."""
+        """Seconds it lasts unless the operator gives a time: the default of its event."""
         parameters = inspect.signature(self.event).parameters
         return float(parameters["seconds"].default)
 

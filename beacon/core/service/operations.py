@@ -133,15 +133,15 @@ class Operations:
         if not isinstance(event, Scheduled):
             self._effects.append(_answer(event, error))
 
-    def resume(self, overlays: Iterable[Overlay], at: Moment) -> None:
+    def restore(self, overlays: Iterable[Overlay], at: Moment) -> None:
         """Put on again what was on before a restart, without a sound.
 
         To be called after `configure`, when verdicts and incidents are back.
         """
         self._overlays.restore(overlays, at)
         for monitor in self._services.monitors.values():
-            monitor.resume_suppression()
-        self._tower.resume_drill()
+            monitor.restore_suppression()
+        self._tower.restore_drill()
         self.follow(at)
 
     def expire(self, at: Moment) -> None:

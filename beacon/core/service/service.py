@@ -260,7 +260,7 @@ class ServiceMonitor:
             if asked := tuple(e.spec.id for e in self.endpoints if e.rereadable):
                 self._shared.effects.append(Recheck(at, at, asked))
 
-    def resume_suppression(self) -> None:
+    def restore_suppression(self) -> None:
         """Go on with a suppression of before a restart."""
         if self.suppression is not None and self.suppression.ended_at is not None:
             self._await_confirmation(self.suppression)

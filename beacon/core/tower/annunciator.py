@@ -86,10 +86,10 @@ class Annunciator:
 
     def rehearse(self, verdict: Verdict, at: Moment) -> Sound | None:
         """Show and say what a verdict would, beside what there is."""
-        drill = self.resume_drill(verdict)
+        drill = self.show_drill(verdict)
         return self._begin(drill, verdict, at, drill=True) if verdict in OPENING else None
 
-    def resume_drill(self, verdict: Verdict) -> Alarm:
+    def show_drill(self, verdict: Verdict) -> Alarm:
         """Show a rehearsed verdict as one that is acknowledged: after a restart."""
         blind = verdict is Verdict.BLIND
         seen = AlarmKept(stage=Stage.ACKNOWLEDGED)

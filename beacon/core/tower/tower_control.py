@@ -73,11 +73,11 @@ class TowerControl:
     def begin_silence(self, event: Silence) -> None:
         """Silence the buzzer until the last incident closes, at most for the time asked."""
         at, until = event.at, Moment(event.at + event.seconds)
-        self.resume_silence(
+        self.keep_silent(
             SilenceChanged(at, on=True, since=at, until=until, by=event.by, reason=event.reason), at
         )
 
-    def resume_silence(self, silence: SilenceChanged, at: Moment) -> None:
+    def keep_silent(self, silence: SilenceChanged, at: Moment) -> None:
         """Keep the buzzer silent, if that is not over."""
         if silence.until is None or silence.until <= at:
             return
@@ -105,11 +105,11 @@ class TowerControl:
             self._worst_before_drill = self.annunciator.worst
             self.sound(self.annunciator.rehearse(verdict, at), at)
 
-    def resume_drill(self) -> None:
+    def restore_drill(self) -> None:
         """Show the drill of before a restart again, without a sound."""
         if (verdict := self._overlays.drill()) is not None:
             self._worst_before_drill = self.annunciator.worst
-            self.annunciator.resume_drill(verdict)
+            self.annunciator.show_drill(verdict)
 
     def end_overtaken_drill(self, at: Moment) -> None:
         """End the drill when something is worse than when it began."""

@@ -49,7 +49,7 @@ class OwnClock:
         self._synchronised = False  # the kernel's word
         self._stepped_at = -math.inf
         self.word = "unverified"
-        """One word: ok, lost or unverified (nobody has said anything that counts)."""
+        """One word: ok, lost or unverified (no reading counts yet)."""
 
     # --- what is asked ------------------------------------------------------------
 
@@ -89,13 +89,13 @@ class OwnClock:
             self._judge()
 
     def forget(self, endpoint: str) -> None:
-        """Believe nothing of what an endpoint said: it fell silent, or is gone."""
+        """Drop the vote of an endpoint: it fell silent, or is gone."""
         self._votes.pop(endpoint, None)
         self._doubted.pop(endpoint, None)
         self._judge()
 
     def stepped(self, at: float, by: float) -> None:
-        """Our clock was set `by` seconds forward: all that was said moves with it."""
+        """Our clock was set `by` seconds forward: all votes move with it."""
         self._stepped_at = at
         self._doubted.clear()
         for vote in self._votes.values():

@@ -217,7 +217,7 @@ class MailWatch:
                 return mail
         return None
 
-    def mark(self, run: Run) -> Mapping[tuple[bytes, int], int]:
+    def ignore_present(self, run: Run) -> Mapping[tuple[bytes, int], int]:
         """Ignore the messages that are there now; for each folder and validity the next number."""
         with own_trouble("IMAP"), self._asking(run, "what is new"):
             for folder in self._folders:
@@ -292,7 +292,7 @@ class MailWatch:
             self._client.end_idle()
 
     def earlier(self, run: Run) -> Iterator[Iterator[ImapMessage]]:
-        """For each folder the messages from before the opening or the last `mark`, newest first.
+        """For each folder the messages from before the opening or `ignore_present`, newest first.
 
         Each is fetched when it is taken.
         """

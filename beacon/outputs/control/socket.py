@@ -140,7 +140,7 @@ class ControlSocket:
                 caller, _ = self._listener.accept()
             except OSError:
                 return
-            if len(self._idle) + len(self._asking) >= CALLERS and not self._make_room():
+            if len(self._idle) + len(self._asking) >= CALLERS and not self._close_oldest_idle():
                 with caller, contextlib.suppress(OSError):
                     caller.settimeout(0)
                     caller.sendall(_encoded(_no("too many ask at once; try again")))
@@ -150,7 +150,7 @@ class ControlSocket:
                 target=self._converse, args=(caller,), name="control-caller", daemon=True
             ).start()
 
-    def _make_room(self) -> bool:
+    def _close_oldest_idle(self) -> bool:
         """Close the oldest connection that has asked nothing; false if there is none."""
         for caller in list(self._idle):
             if self._idle.pop(caller, self) is None:  # else it has asked just now
@@ -171,7 +171,7 @@ class ControlSocket:
         by = peer(caller)
         for line in _lines(caller, self._patience, LONGEST_REQUEST):
             if self._idle.pop(caller, self) is self:
-                return  # `_make_room` has closed it
+                return  # `_close_oldest_idle` has closed it
             self._asking[caller] = None
             answer = self._reply(line, by)
             # A caller that does not read its answer counts as idle, too.

@@ -20,7 +20,7 @@ import msgspec
 
 from beacon.core.effects import Announced, Effect
 from beacon.core.endpoint.latency_baseline import Learnt
-from beacon.core.snapshot import Memory
+from beacon.core.memory import Memory
 from beacon.core.views import IncidentView
 from beacon.engine.clock import Clock, WallClockMap
 from beacon.otp.used_codes import Step

@@ -17,8 +17,8 @@ from typing import Final
 import msgspec
 
 from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.core.memory import Memory, with_moments
 from beacon.core.model import Moment
-from beacon.core.snapshot import Memory, with_moments
 from beacon.otp.used_codes import Step
 from beacon.outputs.history.database import HIGHEST_NUMBER, LOG, HistoryFile, Newer, damaged
 

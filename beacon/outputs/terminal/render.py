@@ -70,8 +70,8 @@ class Picture:
         if view.caption:
             caption = [Rule(style="#666666"), Text(view.caption, "bold")]
         used = (len(console.render_lines(part, options, pad=False)) for part in (*parts, *caption))
-        room = (options.height or console.height) - sum(used)
-        yield Group(*parts, *_events(view, room), *caption)
+        free = (options.height or console.height) - sum(used)
+        yield Group(*parts, *_events(view, free), *caption)
 
 
 def _header(view: TerminalScreen, at: float) -> RenderableType:
@@ -242,9 +242,9 @@ def _moment(view: TerminalScreen, moment: float, at: float) -> str:
     return f"{when:%H:%M:%S} UTC" if today else f"{when:%a %d %b %H:%M:%S} UTC"
 
 
-def _events(view: TerminalScreen, room: int) -> list[Text]:
+def _events(view: TerminalScreen, free: int) -> list[Text]:
     lines: list[Text] = []
-    for at, text, style in sorted(view.log, key=lambda line: line[0])[-max(room, 1) :]:
+    for at, text, style in sorted(view.log, key=lambda line: line[0])[-max(free, 1) :]:
         stamp = f"{view.epoch + timedelta(seconds=at):%H:%M:%S}  "
         lines.append(
             Text.assemble((stamp, "#888888"), (text, style), no_wrap=True, overflow="ellipsis")

@@ -156,7 +156,7 @@ class WebServer:
                     self._log_cause(f"listening ended: {error.strerror or error}")
                     self._stopping.wait(self.limits.again)  # perhaps no sockets are left
                 return
-            if not self._has_room():
+            if not self._admits_one_more():
                 caller.close()
                 continue
             self._callers[caller] = self._sending[caller] = None
@@ -168,8 +168,8 @@ class WebServer:
             except RuntimeError:  # the system gives no more threads
                 self._forget(caller)
 
-    def _has_room(self) -> bool:
-        """Make room by cutting off the longest sender; callers that wait for us stay."""
+    def _admits_one_more(self) -> bool:
+        """Where it is full, cut off the longest sender; callers that wait for us stay."""
         if len(self._callers) < self.limits.callers:
             return True
         for oldest in list(self._sending)[:1]:
@@ -199,7 +199,7 @@ class WebServer:
             self._forget(caller)
 
     def complete(self, caller: socket.socket) -> None:
-        """A caller has sent its whole request: it is no longer cut off to make room."""
+        """A caller has sent its whole request: it is no longer cut off for another."""
         self._sending.pop(caller, None)
 
     def answer(self, request: WebRequest) -> WebAnswer:
@@ -266,7 +266,7 @@ class _Exchange(BaseHTTPRequestHandler):
         """Read through the inlet."""
         self._inlet = _Inlet(self.request, self._web.limits.patience, HEAD)
         self.rfile = io.BufferedReader(self._inlet)
-        self.wfile = self._said = io.BytesIO()
+        self.wfile = self._written = io.BytesIO()
 
     def handle(self) -> None:
         """Read, answer, and make sure that the answer arrives."""
@@ -274,7 +274,7 @@ class _Exchange(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self._handle_request()
             self._inlet.left()
-            self.request.sendall(self._said.getvalue())
+            self.request.sendall(self._written.getvalue())
             if not self._read:
                 self._linger()
 

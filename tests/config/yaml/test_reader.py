@@ -186,7 +186,7 @@ def test_a_secrets_file_that_leads_nowhere(load_text, tmp_path):
         load_text(SIGN_IN)
 
 
-def test_merging_what_could_not_be_read_is_told_once(value):
+def test_merging_what_could_not_be_read_is_reported_once(value):
     with pytest.raises(ConfigError) as caught:
         value("a: {<<: !env_var NO}")
     assert [problem.path for problem in caught.value.problems] == ["a.<<"]
@@ -219,7 +219,7 @@ def test_what_we_may_not_read(open_path, kinds):
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         (None, "{0}:1:1: cannot read {0}: No such file or directory"),
         ("site: soc\nname: Zürich ".encode() + b"\xff\n", "{0}:2:14: not UTF-8 text; "),
@@ -227,11 +227,11 @@ def test_what_we_may_not_read(open_path, kinds):
     ],
     ids=["absent", "bytes that are no text", "two mebibytes"],
 )
-def test_a_file_that_is_not_there_or_no_text(tmp_path, kinds, raw, said):
+def test_a_file_that_is_not_there_or_no_text(tmp_path, kinds, raw, message):
     main = tmp_path / "beacon.yaml"
     if raw:
         main.write_bytes(raw)
-    assert problems_of(main, kinds).startswith(said.format(main))
+    assert problems_of(main, kinds).startswith(message.format(main))
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path, kinds, minimal):

@@ -13,6 +13,7 @@ from tests.core.conftest import well_formed
 LETTERS = {
     "P": Reading(Reason.OK),
     "W": Reading(Reason.SLOW),
+    "C": Reading(Reason.CERTIFICATE_EXPIRING),
     "F": Reading(Reason.DEADLINE),
     "E": Reading(Reason.INTERNAL_ERROR),
     "S": Reading(Reason.SAMPLE_TOO_SMALL),

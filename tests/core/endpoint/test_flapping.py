@@ -13,7 +13,7 @@ from tests.core.endpoint.conftest import LETTERS
 def test_flapping_begins_above_a_fifth_of_changes_and_ends_below_a_twentieth(feed):
     assert not feed("P" * 20 + "FPFP").flapping
     assert feed("P" * 20 + "FPFPF").flapping
-    assert feed("P" * 20 + "FPFPF" + "P" * 19).flapping
+    assert feed("P" * 20 + "FPFPF" + "P" * 20).flapping
     ended = feed("P" * 20 + "FPFPF" + "P" * 21)
     assert not ended.flapping
     assert ended.shown is Health.UP
@@ -47,8 +47,9 @@ def test_while_flapping_the_worst_is_held(feed):
 
 
 def test_the_first_reading_is_no_change(feed):
-    state = feed("F")
-    assert not state.flapping
+    assert not feed("F").flapping
+    assert not feed("FPFPF").flapping
+    assert feed("FPFPFP").flapping
     assert feed("FFFPPPPPP").flaps.history.bit_count() == 3
 
 
@@ -57,7 +58,8 @@ def test_what_was_down_when_it_began_to_flap_is_held_as_down(feed):
     assert state.flapping
     assert state.health is Health.UP
     assert state.shown is Health.DOWN
-    assert feed("FFF" + "P" * 25 + "FPFPFP").shown is Health.DEGRADED
+    assert feed("FFFPP" + "P" * 15 + "FPFPF").shown is Health.DOWN, "20 readings ago"
+    assert feed("FFFPP" + "P" * 16 + "FPFPF").shown is Health.DEGRADED
 
 
 @given(st.lists(st.booleans(), max_size=9), st.integers(0, 5), st.integers(0, 5))

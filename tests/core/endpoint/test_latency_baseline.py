@@ -1,6 +1,7 @@
 """What is usual at this hour of the week, what is slow against it, and what teaches."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 
@@ -249,8 +250,10 @@ def test_a_slot_that_makes_no_sense_is_left_out(learnt):
 def test_what_is_asked_something_else_begins_anew():
     baselines = Baselines()
     good = Learnt("s/x", 1, 9, bytes([80] * VOTES))
-    baselines.restore([good], {"s/x"})
+    baselines.restore([good, replace(good, endpoint="s/y")], {"s/x"})
     assert baselines.changed() == ((), {"s/x"})
+    baselines.of(health("y")).begin(10 * HOURS + 1)
+    assert baselines.of(health("y")).usual.own
     baselines.restore([good], ())
     baselines.forget("s/x")
     baselines.forget("s/never")
@@ -532,7 +535,7 @@ def test_a_reload_that_asks_something_else_begins_anew(world):
 
 
 def test_the_calendar_may_jump(world):
-    for hour in (10**6, 3, 10**6 + 1, 0):
+    for hour in (10**7, 3, 10**8, 0):
         world.handle(HourBegan(world.at, hour))
         for _ in range(5):
             at = world.at = world.at + 60.0

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.endpoint.state import EndpointKept, EndpointState, Onset, overtaken, with_slowness
-from beacon.core.model import Evidence, Health, Outcome, Reading, Reason
+from beacon.core.model import LONG_AGO, Evidence, Health, Outcome, Reading, Reason
 from beacon.core.trust.network import Confirmation
+from tests.core.conftest import well_formed
 from tests.core.endpoint.conftest import LETTERS
 
 
@@ -33,6 +34,7 @@ from tests.core.endpoint.conftest import LETTERS
         ("PFFEEEF", Health.UNKNOWN),  # leaving unknown by fails takes the full threshold
         ("PFFEEEFFF", Health.DOWN),
         ("PFFFEEEF", Health.UNKNOWN),
+        ("FFFEEE", Health.UNKNOWN),
         ("PFFFEEEWWF", Health.DEGRADED),  # coming back empties the window, also from unknown
         ("PEE", Health.UP),
         ("PEEE", Health.UNKNOWN),
@@ -52,6 +54,7 @@ from tests.core.endpoint.conftest import LETTERS
         ("PWWPWW", Health.DEGRADED),
         ("PWWWP", Health.DEGRADED),
         ("PWWWPP", Health.UP),
+        ("PWWWWWWPPW", Health.UP),  # coming up empties the window of warnings
         ("PWWWFFF", Health.DOWN),
         ("PWWWEEEP", Health.UNKNOWN),
         ("PWWWEEEPP", Health.UP),
@@ -63,7 +66,34 @@ from tests.core.endpoint.conftest import LETTERS
     ],
 )
 def test_readings_to_health(feed, letters, health):
-    assert feed(letters).health is health
+    state = feed(letters)
+    assert state.health is health
+    well_formed(state.kept)
+
+
+@pytest.mark.parametrize(
+    ("letters", "successes", "planned"),
+    [
+        ("PCCC", 2, True),
+        ("PWWW", 2, False),
+        ("PCWW", 2, True),  # two are too few to be trouble
+        ("PWWCWW", 2, False),  # four of the last six
+        ("PFFW", 2, False),
+        ("PWWWC", 2, True),  # what was not planned is over
+        ("PWWWC", 5, True),
+        ("PWWWC", 6, False),
+        ("FFFCCCW", 4, True),
+        ("FFFCCCWW", 5, False),
+    ],
+)
+def test_what_can_be_planned_for_is_told_from_other_trouble(feed, letters, successes, planned):
+    state = feed(letters, success_threshold=successes)
+    assert (state.health, state.planned) == (Health.DEGRADED, planned)
+
+
+def test_it_came_up_again_only_after_it_was_down(feed):
+    assert feed("PFFFPPWWWPP").kept.up_again_at == 5.0
+    assert feed("PWWWPP").kept.up_again_at == LONG_AGO
 
 
 def test_thresholds_are_the_endpoints_own(feed):
@@ -75,6 +105,9 @@ def test_while_our_own_eyes_are_in_doubt_nothing_goes_down(feed):
     state = feed("PFFFFFF", gate=Confirmation.PENDING)
     assert state.health is Health.UP
     assert state.failing
+    state.count(LETTERS["E"], 9.0, regular=True)
+    state.decide(9.0, Confirmation.OPEN)
+    assert state.health is Health.UP, "an error confirms nothing"
 
 
 @pytest.mark.parametrize(
@@ -149,13 +182,15 @@ def test_never_up_without_a_good_reading_and_never_down_without_fails(letters):
         ([(0.0, 300.0), (200.0, 300.0), (450.0, 50.0)], 300.0),  # it asked anew
         ([(0.0, 300.0), (300.0, 100.0)], 300.0),
         ([(0.0, 300.0), (301.0, 100.0)], 100.0),  # it cannot have kept the former
+        ([], 60.0),
     ],
 )
 def test_the_largest_ttl_within_itself_is_the_true_one(feed, answers, kept):
     state = feed("")
     for at, ttl in answers:
         state.count(Reading(Reason.OK, ttl=ttl), at, regular=True)
-    assert state.ttl == kept
+    state.count(Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 500.0, regular=True)
+    assert state.onset.ttl == kept
 
 
 # --- what looks back --------------------------------------------------------------
@@ -253,3 +288,4 @@ def test_what_passes_while_it_is_unknown_is_proof(feed):
     state = feed("PEEEW")
     assert (state.health, state.proven_since(4.0)) == (Health.UNKNOWN, Health.UP)
     assert state.proven_since(4.1) is Health.UNKNOWN
+    assert feed("PEEEP").kept.passed_at is None, "it is known again"

@@ -290,7 +290,7 @@ def test_blindness_is_chirped_once_after_five_minutes(tower):
 
 @pytest.mark.parametrize("verdict", [Verdict.DEGRADED, Verdict.OUTAGE, Verdict.BLIND])
 def test_a_rehearsal_that_goes_on_after_a_restart_is_acknowledged(tower, verdict):
-    drill = tower.resume_drill(verdict)
+    drill = tower.show_drill(verdict)
     assert drill.acknowledged
     assert drill.blind is (verdict is Verdict.BLIND)
     assert drill.starting is False

@@ -164,6 +164,7 @@ def test_our_resolver_is_lost_when_no_name_is_found_any_more(by_name, make_endpo
     assert by_name.network == "lost"
     assert by_name.unresolved(outside, UNRESOLVED, 12.0)
     assert not by_name.unresolved(outside, LOST, 12.0), "that one was found"
+    assert not by_name.failed_by_name(None), "it was not read yet"
     by_name.looked_up(outside, Reading(Reason.DNS_NXDOMAIN, resolver=True), 20.0, 19.0)
     assert not by_name.resolver_lost, "that there is no such name is an answer"
     assert by_name.unresolved(outside, UNRESOLVED, 19.5), "it began before the resolver was back"

@@ -20,7 +20,7 @@ from tests.engine.jumpy_clock import JumpyClock
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-def test_a_clock_that_was_set_is_told_once():
+def test_a_clock_that_was_set_is_posted_once():
     clock = JumpyClock(NOW)
     watch = StepWatch(clock)
     clock.advance(60.0)
@@ -35,16 +35,16 @@ def test_a_clock_that_was_set_is_told_once():
 def test_what_is_slewed_adds_up_to_a_step():
     clock = JumpyClock(NOW)
     watch = StepWatch(clock)
-    told = []
+    steps = []
     for second in range(100):
         clock.advance(1.0)
         clock.set(0.1)
         if stepped := watch(second):
-            told.append(stepped.by)
-    assert sum(told) == pytest.approx(10.0, abs=1.0)
+            steps.append(stepped.by)
+    assert sum(steps) == pytest.approx(10.0, abs=1.0)
 
 
-def test_the_first_who_knows_is_believed_and_changes_are_told():
+def test_the_first_who_knows_is_believed_and_changes_are_posted():
     words = {"kernel": None, "file": None}
     watch = KernelWatch(lambda: words["kernel"], lambda: words["file"])
     assert watch(1.0) is None

@@ -1,4 +1,4 @@
-"""A date before the build is told once, and so is its mending."""
+"""A date before the build is posted once, and so is its correction."""
 
 from datetime import UTC, datetime
 

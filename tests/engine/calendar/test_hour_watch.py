@@ -1,4 +1,4 @@
-"""Every hour of the week is told once, in UTC, and none while the date cannot be."""
+"""Every hour of the week is posted once, in UTC, and none while the date cannot be."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Quiet hours follow the room's own clock, summer time included."""
+"""Quiet hours follow the site's own clock, summer time included."""
 
 from datetime import UTC, datetime
 

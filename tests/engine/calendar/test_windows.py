@@ -107,7 +107,7 @@ def test_other_windows_after_a_reload():
     assert watch(1.0) == Scheduled(1.0, ())
 
 
-def test_the_room_s_own_time_zone_counts():
+def test_the_sites_own_time_zone_counts():
     evening = window("20:00", "21:00", zone="America/New_York")
     assert [at for at, _ in changes([evening], (2026, 1, 8, 0), 24)] == ["08 01:00", "08 02:00"]
 

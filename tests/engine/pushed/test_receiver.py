@@ -50,7 +50,7 @@ class Desk:
         return None
 
     def later(self, seconds: float) -> list[Reason]:
-        """Let time pass, a beat a second; what was said meanwhile."""
+        """Let time pass, a beat a second; what was read meanwhile."""
         before = len(self.posted)
         for _ in range(round(seconds)):
             self.clock.advance(1.0)

@@ -97,9 +97,9 @@ def test_within_a_second_a_mail_waits_before_it_arrives_or_comes_back(
     ends: Reason, turned: bool
 ) -> None:
     """A batch has no order, and its times are whole seconds."""
-    told = [
+    events = [
         MailEvent(f"{number}", NOW - 60, reason, reason.value)
         for number in range(5)
         for reason in (LATE, ends)
     ]
-    assert EventWindow(SHARE).add(told[::-1] if turned else told, NOW, 60.0).reason is ends
+    assert EventWindow(SHARE).add(events[::-1] if turned else events, NOW, 60.0).reason is ends

@@ -125,9 +125,9 @@ def test_what_receivers_can_use(what):
     text, words, _ = TABLE[what]
     assert is_key(text)
     assert not is_revoked(text)
-    said = flaw(text)
-    assert (said is None) is (words is None), said
-    assert words is None or words in (said or "")
+    message = flaw(text)
+    assert (message is None) is (words is None), message
+    assert words is None or words in (message or "")
 
 
 def test_we_refuse_all_that_dkimpy_refuses():

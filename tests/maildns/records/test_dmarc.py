@@ -73,9 +73,9 @@ NONE = {
 def test_what_is_applied(what):
     text, words, _ = TABLE[what]
     assert is_dmarc(text)
-    said = flaw(text)
-    assert (said is None) is (words is None), said
-    assert words is None or words in (said or "")
+    message = flaw(text)
+    assert (message is None) is (words is None), message
+    assert words is None or words in (message or "")
 
 
 @pytest.mark.parametrize("what", NONE)
@@ -85,7 +85,7 @@ def test_what_is_discarded(what):
 
 
 def test_what_we_apply_and_checkdmarc_refuses_is_what_rfc_7489_counts_as_none():
-    others = {what for what, (_, words, said) in TABLE.items() if not words and said == "refused"}
+    others = {what for what, (_, words, fate) in TABLE.items() if not words and fate == "refused"}
     assert all("rua=" in TABLE[what][0] for what in others)
 
 

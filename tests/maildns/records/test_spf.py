@@ -407,7 +407,7 @@ def known(words, table, ours):
     """Where pyspf goes beyond or behind RFC 7208; docs/adr/0019-mail-dns.md tells of them."""
     several = any(len(v) > 1 for (_, kind), v in table.items() if kind in ("MX", "PTR"))
     return (
-        "trivial recursion" in words  # told before the terms in front of it are tried
+        "trivial recursion" in words  # found before the terms in front of it are tried
         or "moo= MUST appear at most once" in words  # only redirect and exp must (section 6)
         or ("Void lookup limit" in words and several and ours.voids <= 2)  # asks behind a match
     )

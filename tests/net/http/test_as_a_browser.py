@@ -134,7 +134,7 @@ def test_a_cookie_goes_to_the_hosts_it_is_for(line, below, above, beside):
     assert not jar.header("https://notexample.com/")
 
 
-def test_whether_a_cookie_is_over_is_told_by_the_servers_own_clock(raw_server):
+def test_a_cookie_expires_by_the_servers_own_clock(raw_server):
     """Ours may be years away: it is what a beacon without a clock battery begins with."""
     lasting = b"Set-Cookie: sid=1; Expires=Mon, 05 Jan 2026 13:00:00 GMT"
     server = raw_server(answer(b"Date: Mon, 05 Jan 2026 12:00:00 GMT", lasting))

@@ -509,7 +509,7 @@ def test_a_proxy_tunnels_tls(raw_server, driven, authority, tmp_path):
 
 
 @pytest.mark.parametrize("before", [b"", OK + b"Content-Length: 9\r\n\r\nab"], ids=["head", "body"])
-def test_tls_that_breaks_after_the_handshake_is_told(raw_server, driven, before):
+def test_tls_that_breaks_after_the_handshake_has_its_own_reason(raw_server, driven, before):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -532,7 +532,7 @@ def test_tls_that_breaks_after_the_handshake_is_told(raw_server, driven, before)
     assert reading.reason is Reason.TLS_HANDSHAKE
 
 
-def test_a_request_that_cannot_be_sent_is_told(driven):
+def test_a_request_that_cannot_be_sent_is_reported(driven):
     for request in (
         Request(url="http://exa mple/"),
         Request(url="http://example.com/", headers={"A": "b\nc: d"}),
@@ -552,9 +552,9 @@ def test_the_conversation_is_noted_without_query_and_secrets(raw_server):
 
 
 def test_no_library_logs_an_address(raw_server, driven):
-    heard = io.StringIO()
+    log = io.StringIO()
     root = logging.getLogger()
-    handler, level = logging.StreamHandler(heard), root.level
+    handler, level = logging.StreamHandler(log), root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
@@ -563,7 +563,7 @@ def test_no_library_logs_an_address(raw_server, driven):
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
-    assert "canary" not in heard.getvalue()
+    assert "canary" not in log.getvalue()
 
 
 # --- what the answer says of our clock --------------------------------------------
@@ -591,7 +591,7 @@ def clock_seen(raw_server, sent, clock):
 
 
 @pytest.mark.parametrize("off", [0.0, 40.0, -86400.0])
-def test_the_date_of_an_answer_tells_how_far_our_clock_is_off(raw_server, off):
+def test_the_date_of_an_answer_shows_how_far_our_clock_is_off(raw_server, off):
     fresh = DATE + b"Age: 0\r\n"  # of a cache
     seen = clock_seen(raw_server, fresh, ManualClock(NOON - timedelta(seconds=off)))
     assert seen == ClockSeen(off, "127.0.0.1")

@@ -147,7 +147,7 @@ def test_the_words_quote_little(raw, operand, words):
     assert clear(Condition.parse(raw).unmet(operand).words) == words
 
 
-def test_the_words_quote_nothing_where_told_so():
+def test_the_words_quote_nothing_where_forbidden():
     found = Condition.parse({"matches": "^x"}).unmet("canary", quote=False)
     assert found.words == ': does not match "^x"'
 

@@ -48,9 +48,9 @@ def refused(read):
     """Read a path that gives trouble."""
 
     def ask(path: str = "/feed") -> Reading:
-        with pytest.raises(ProbeFailure) as told:
+        with pytest.raises(ProbeFailure) as raised:
             read(path)
-        return told.value.reading
+        return raised.value.reading
 
     return ask
 
@@ -118,7 +118,7 @@ def test_it_is_not_kept_when_it_cannot_be_read(vendor, read, refused):
     assert "If-None-Match" not in vendor.asked[1].headers
 
 
-def test_a_dead_source_is_dead_whatever_it_said_before(vendor, read, refused):
+def test_a_dead_source_is_dead_whatever_it_answered_before(vendor, read, refused):
     vendor.publish("/feed", b"fine", ETag='"1"')
     read()
     vendor.answers["/feed"] = (404, {}, b"")
@@ -186,11 +186,11 @@ def test_it_is_left_alone_as_long_as_it_asks_for(
     headers = {"Retry-After": after} if after is not None else {}
     vendor.answers["/feed"] = (status, headers, b"")
     limited = status == 429
-    told = refused()
-    assert told.reason is (Reason.RATE_LIMITED if limited else Reason.SOURCE_DEAD)
+    reading = refused()
+    assert reading.reason is (Reason.RATE_LIMITED if limited else Reason.SOURCE_DEAD)
     vendor.publish("/feed", b"fine")
     clock.advance(seconds - 1)
-    assert refused() == told, "and it says the same, so that nobody reads news in it"
+    assert refused() == reading, "and it says the same, so that nobody reads news in it"
     assert len(vendor.asked) == 1
     clock.advance(1)
     assert read() == "fine"

@@ -127,7 +127,7 @@ def test_the_detail_says_what_was_expected_and_what_was_found(expect, detail):
     assert Secrets().clear(judge(got, expecting(**expect)).detail) == detail
 
 
-def test_the_detail_quotes_nothing_where_told_so():
+def test_the_detail_quotes_nothing_where_forbidden():
     got = answer(b'{"token": "canary"}')
     reading = judge(got, expecting(json={"token": {"matches": "^x"}}), quote=False)
     assert reading.detail == 'json token: does not match "^x"'
@@ -148,7 +148,7 @@ def test_an_expression_of_the_wrong_type_finds_nothing():
         (429, Reason.RATE_LIMITED),
     ],
 )
-def test_two_hundreds_are_expected_where_nothing_is_said(status, reason):
+def test_two_hundreds_are_expected_by_default(status, reason):
     assert judge(answer(status=status), Expectations()).reason is reason
     assert judge(answer(status=status), expecting(status=status)).reason is Reason.OK
 
@@ -192,9 +192,9 @@ def test_any_bytes_are_json_or_trouble(body):
     ],
 )
 def test_a_wrong_expression_is_found_at_load(path, message):
-    ((where, said, _),) = expecting(json={path: 1}).flaws()
+    ((where, found, _),) = expecting(json={path: 1}).flaws()
     assert where == ("json", path)
-    assert said == message
+    assert found == message
 
 
 def test_sound_expressions_have_no_flaw():
@@ -228,10 +228,10 @@ def test_json_of_too_many_values_is_refused_before_it_is_read(body, kind):
     if kind is not None:
         assert isinstance(parse_json(body), kind)
         return
-    with pytest.raises(ProbeFailure) as told:
+    with pytest.raises(ProbeFailure) as raised:
         parse_json(body)
-    assert told.value.reading.reason is Reason.PROTOCOL_ERROR
-    assert told.value.reading.detail == "JSON of more than 100000 values"
+    assert raised.value.reading.reason is Reason.PROTOCOL_ERROR
+    assert raised.value.reading.detail == "JSON of more than 100000 values"
 
 
 def test_what_a_form_does_not_name_costs_no_memory():

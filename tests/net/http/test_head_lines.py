@@ -19,9 +19,9 @@ def cookies(count):
 
 def filled(size):
     """A whole head of so many bytes, in short lines, and a body."""
-    room = size - len(OK) - len(END) + len(b"hi")
-    short = b"A: 1234\r\n" * (room // 9 - 2)
-    return OK + short + b"B: " + b"x" * (room - len(short) - 5) + b"\r\n" + END
+    space = size - len(OK) - len(END) + len(b"hi")
+    short = b"A: 1234\r\n" * (space // 9 - 2)
+    return OK + short + b"B: " + b"x" * (space - len(short) - 5) + b"\r\n" + END
 
 
 @pytest.mark.parametrize(

@@ -178,15 +178,15 @@ def test_an_origin_is_written_as_people_do(written, text):
 
 
 @pytest.mark.parametrize("second", [b"HTTP/1.1 502 Bad\r\n\r\n", b"", b"HTTP/1.1 "])
-def test_whoever_waits_for_a_judgement_is_told_of_each_answer_as_it_comes(raw_server, second):
+def test_each_status_is_passed_on_as_it_comes(raw_server, second):
     """A code that was answered is used up, whatever becomes of the page that follows."""
     answers = [redirect("/home", 303), second]
     server = raw_server(lambda peer, _: peer.sendall(answers.pop(0)))
-    heard = []
+    statuses = []
     request = Request(url=server.url, method="POST", body=b"otp=1")
     with contextlib.suppress(ProbeFailure):
-        exchange(Run(SystemClock(), 5), request, on_status=heard.append)
-    assert heard == ([303, 502] if second.startswith(b"HTTP/1.1 502") else [303])
+        exchange(Run(SystemClock(), 5), request, on_status=statuses.append)
+    assert statuses == ([303, 502] if second.startswith(b"HTTP/1.1 502") else [303])
 
 
 @pytest.mark.parametrize(

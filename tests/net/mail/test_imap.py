@@ -41,15 +41,15 @@ LISTED = {
 
 
 def settings(port: int, **given: Any) -> Imap:
-    told = {"host": "127.0.0.1", "encryption": "none", "username": 'pro"be'}
-    mailbox = Imap(**{**told, "port": port, "password": Secret(PASSWORD)} | given)
+    usual = {"host": "127.0.0.1", "encryption": "none", "username": 'pro"be'}
+    mailbox = Imap(**{**usual, "port": port, "password": Secret(PASSWORD)} | given)
     assert list(mailbox.flaws()) == []
     return mailbox
 
 
 @pytest.fixture
 def opened(fake_imap):
-    """A server as told, a run, and the mailbox opened in it: closed at the end."""
+    """A server as described, a run, and the mailbox opened in it: closed at the end."""
     with contextlib.ExitStack() as stack:
 
         def start(budget: float = 60.0, **given: Any) -> tuple[Any, Run, MailWatch]:
@@ -62,13 +62,13 @@ def opened(fake_imap):
 
 
 def trouble(run: Run, port: int, **given: Any) -> str:
-    """What opening comes to, as `reason: detail`. Never what the server said."""
+    """What opening comes to, as `reason: detail`. Never the server's own text."""
     with pytest.raises(ProbeFailure) as raised:
         settings(port, **given).open(run)
     reading = raised.value.reading
-    told = "\n".join([reading.detail, *run.notes])
-    assert "canary" not in told
-    assert "secret words" not in told
+    shown = "\n".join([reading.detail, *run.notes])
+    assert "canary" not in shown
+    assert "secret words" not in shown
     return f"{reading.reason}: {reading.detail}"
 
 
@@ -90,15 +90,15 @@ def soon(run: Run, seconds: float = 0.0) -> float:
     ],
 )  # fmt: skip
 def test_settings_that_do_not_go_together(given, path):
-    told = {"host": "localhost", "encryption": "none", "username": "a", "password": Secret("b")}
-    assert path in [flaw[0] for flaw in Imap(**told | given).flaws()]
+    usual = {"host": "localhost", "encryption": "none", "username": "a", "password": Secret("b")}
+    assert path in [flaw[0] for flaw in Imap(**usual | given).flaws()]
 
 
 def test_a_clock_is_needed_for_certificates_and_tokens():
-    told: dict[str, Any] = {"host": "127.0.0.1", "username": "a", "password": Secret("b")}
-    assert Imap(**told).clock_bound
-    assert not Imap(**told, encryption="none").clock_bound
-    assert not Imap(**told, tls=TlsPolicy(verify=False)).clock_bound
+    usual: dict[str, Any] = {"host": "127.0.0.1", "username": "a", "password": Secret("b")}
+    assert Imap(**usual).clock_bound
+    assert not Imap(**usual, encryption="none").clock_bound
+    assert not Imap(**usual, tls=TlsPolicy(verify=False)).clock_bound
 
 
 # --- signing in ---------------------------------------------------------------------
@@ -106,9 +106,9 @@ def test_a_clock_is_needed_for_certificates_and_tokens():
 
 def test_a_password_goes_by_plain_or_by_login(opened):
     server, _, _ = opened()
-    assert "AUTHENTICATE PLAIN" in server.heard
+    assert "AUTHENTICATE PLAIN" in server.received
     server, _, _ = opened(able="IMAP4rev1")
-    assert rf'LOGIN "pro\"be" "{PASSWORD}"' in server.heard
+    assert rf'LOGIN "pro\"be" "{PASSWORD}"' in server.received
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_password_goes_by_plain_or_by_login(opened):
     ],
 )  # fmt: skip
 def test_a_sign_in_that_is_refused(mood, comes_to, fake_imap):
-    server = fake_imap(mood=lambda said: mood if said.startswith("AUTH") else None)
+    server = fake_imap(mood=lambda line: mood if line.startswith("AUTH") else None)
     assert trouble(Run(SystemClock(), 60.0), server.port) == comes_to
 
 
@@ -145,16 +145,16 @@ def test_what_is_no_imap_server(greeting, comes_to, fake_imap):
 
 def test_starttls_that_is_refused_sends_no_password(fake_imap):
     server = fake_imap(mood=lambda s: b"TAG NO no\r\n" if s == "STARTTLS" else None)
-    said = trouble(Run(SystemClock(), 60.0), server.port, encryption="starttls")
-    assert said == "source_dead: IMAP: protocol_error: STARTTLS: refused or not understood"
-    assert server.heard == ["CAPABILITY", "STARTTLS"]
+    found = trouble(Run(SystemClock(), 60.0), server.port, encryption="starttls")
+    assert found == "source_dead: IMAP: protocol_error: STARTTLS: refused or not understood"
+    assert server.received == ["CAPABILITY", "STARTTLS"]
 
 
 def test_a_token_that_cannot_be_had_is_ours(free_port):
     url = Url(f"http://127.0.0.1:{free_port()}/token")
     oauth2 = OAuth2(token_url=url, client_id="a", client_secret=Secret("canary"))
-    said = trouble(Run(SystemClock(), 60.0), 9, password=None, oauth2=oauth2)
-    assert said.startswith("source_dead: IMAP: the token: connect_refused")
+    found = trouble(Run(SystemClock(), 60.0), 9, password=None, oauth2=oauth2)
+    assert found.startswith("source_dead: IMAP: the token: connect_refused")
 
 
 def test_a_server_that_says_nothing_at_all():
@@ -170,7 +170,7 @@ def test_the_deadline_wakes_it_at_once(opened, eventually):
     run.silence = Reason.CODE_NOT_ARRIVED
 
     def expire() -> None:
-        eventually(lambda: "IDLE" in server.heard, "it waits")
+        eventually(lambda: "IDLE" in server.received, "it waits")
         eventually(lambda: run.silence is Reason.CODE_NOT_ARRIVED, "for the server, not for IDLE")
         run.expire()
 
@@ -197,7 +197,7 @@ def test_only_what_arrives_after_the_opening_counts(opened):
     assert watch.wait(run, soon(run)) is None, "each once"
     watch.remove(run, mail)
     assert server.deleted == {2}
-    assert "UID EXPUNGE 2" in server.heard
+    assert "UID EXPUNGE 2" in server.received
 
 
 def test_where_single_ones_cannot_be_expunged(opened):
@@ -205,11 +205,11 @@ def test_where_single_ones_cannot_be_expunged(opened):
     server.inbox.append(b"\r\n")
     mail = watch.wait(run, soon(run, 60))
     watch.remove(run, mail)
-    assert server.heard[-1] == "EXPUNGE"
+    assert server.received[-1] == "EXPUNGE"
 
 
 def test_what_cannot_be_deleted_is_noted(opened):
-    mood: Any = lambda said: b"TAG NO secret words\r\n" if "STORE" in said else None  # noqa: E731
+    mood: Any = lambda line: b"TAG NO secret words\r\n" if "STORE" in line else None  # noqa: E731
     server, run, watch = opened(mood=mood)
     server.inbox.append(b"\r\n")
     run.silence = Reason.CODE_NOT_ARRIVED
@@ -219,7 +219,7 @@ def test_what_cannot_be_deleted_is_noted(opened):
 
 
 def test_what_another_took_is_passed_over(opened):
-    mood: Any = lambda said: b"TAG OK x\r\n" if "FETCH 1 " in said else None  # noqa: E731
+    mood: Any = lambda line: b"TAG OK x\r\n" if "FETCH 1 " in line else None  # noqa: E731
     server, run, watch = opened(mood=mood)
     server.inbox += [b"Subject: gone\r\n\r\n", b"Subject: there\r\n\r\n"]
     mail = watch.wait(run, soon(run, 60))
@@ -239,10 +239,10 @@ def test_a_bomb_of_messages_is_no_mailbox_of_a_probe(opened):
 
 
 def _idle(begin: bytes, rest: bytes = b"") -> Callable[[str], bytes | None]:
-    def mood(said: str) -> bytes | None:
-        if said == "IDLE":
+    def mood(line: str) -> bytes | None:
+        if line == "IDLE":
             return begin
-        return b"beacon OK\r\n" + rest if said == "" else None
+        return b"beacon OK\r\n" + rest if line == "" else None
 
     return mood
 
@@ -251,10 +251,10 @@ def test_a_message_is_seen_when_it_comes(opened):
     server, run, watch = opened(
         3600.0, able="IMAP4rev1 AUTH=PLAIN IDLE", mood=_idle(b"* 1 RECENT\r\n+ \r\n")
     )
-    server.on_search = lambda: server.inbox.append(b"\r\n") if "IDLE" in server.heard else None
+    server.on_search = lambda: server.inbox.append(b"\r\n") if "IDLE" in server.received else None
     began = time.monotonic()
     assert watch.wait(run, soon(run, 3600))
-    assert time.monotonic() - began < IDLE_AGAIN, "told at once, so it does not wait"
+    assert time.monotonic() - began < IDLE_AGAIN, "answered at once, so it does not wait"
 
 
 def test_idle_that_is_refused(opened):
@@ -264,7 +264,7 @@ def test_idle_that_is_refused(opened):
 
 
 @pytest.mark.parametrize(
-    ("command", "said", "words"),
+    ("command", "answer", "words"),
     [
         ("STATUS", b"* STATUS INBOX ()\r\nTAG OK x\r\n", "its folders"),
         ("SELECT", b"* 1 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\nTAG OK x\r\n", "created again"),
@@ -274,8 +274,8 @@ def test_idle_that_is_refused(opened):
         ("UID FETCH", b"* 1 FETCH (BODY[] {80000}\r\n", "a message"),
     ],
 )
-def test_answers_that_cannot_be(command, said, words, fake_imap):
-    server = fake_imap(mood=lambda asked: said if asked.startswith(command) else None)
+def test_answers_that_cannot_be(command, answer, words, fake_imap):
+    server = fake_imap(mood=lambda asked: answer if asked.startswith(command) else None)
     server.on_search = lambda: server.inbox.append(b"\r\n")
     run = Run(SystemClock(), 60.0)
 
@@ -296,7 +296,7 @@ def test_answers_that_cannot_be(command, said, words, fake_imap):
     ids=["long lines", "many lines"],
 )
 def test_what_a_flood_costs_is_bounded(flood, opened):
-    _, run, watch = opened(budget=60, mood=lambda said: flood if said == "NOOP" else None)
+    _, run, watch = opened(budget=60, mood=lambda line: flood if line == "NOOP" else None)
     assert watch.wait(run, soon(run)) is None
     tracemalloc.start()
     with pytest.raises(ProbeFailure, match="source_dead") as raised:
@@ -362,8 +362,8 @@ def test_the_configured_folder_is_asked_for_by_its_name_on_the_wire(fake_imap):
     assert mail.junk
     watch.remove(run, mail)
     watch.close()
-    assert not any(said.startswith("LIST") for said in server.heard)
-    asked = [said for said in server.heard if said.startswith(("STATUS", "SELECT"))]
+    assert not any(line.startswith("LIST") for line in server.received)
+    asked = [line for line in server.received if line.startswith(("STATUS", "SELECT"))]
     assert asked[0] == 'STATUS "R&-D codes" (UIDNEXT UIDVALIDITY)'
     assert asked[1] == 'STATUS "Unerw&APw-nscht" (UIDNEXT UIDVALIDITY)'
     assert 'SELECT "R&-D codes"' in asked
@@ -373,30 +373,30 @@ NO_RIGHTS = "own_credentials: IMAP: {}: signed in, but without rights to this ma
 
 
 @pytest.mark.parametrize(
-    ("command", "said", "comes_to"),
+    ("command", "answer", "comes_to"),
     [
         ("LIST", b"TAG BAD User is authenticated but not connected.\r\n", "its folders"),
         ("STATUS", b"TAG NO [NOPERM] secret words\r\n", "its folders"),
         ("CAPABILITY", b"TAG BAD User is authenticated but not connected.\r\n", ""),
     ],
 )
-def test_an_account_without_rights_is_told_from_one_with_a_wrong_password(
-    command, said, comes_to, fake_imap
+def test_an_account_without_rights_differs_from_one_with_a_wrong_password(
+    command, answer, comes_to, fake_imap
 ):
     signed_in: list[str] = []
 
     def mood(asked: str) -> bytes | None:
         signed_in.extend([asked] if asked.startswith("AUTH") else [])
-        return said if signed_in and asked.startswith(command) else None
+        return answer if signed_in and asked.startswith(command) else None
 
-    told = trouble(Run(SystemClock(), 60.0), fake_imap(mood=mood).port)
-    assert told == NO_RIGHTS.format(comes_to or "its capabilities")
+    found = trouble(Run(SystemClock(), 60.0), fake_imap(mood=mood).port)
+    assert found == NO_RIGHTS.format(comes_to or "its capabilities")
 
 
 def test_a_folder_that_is_not_there_is_named_by_its_setting(fake_imap):
     mood: Any = lambda s: b"TAG NO [NONEXISTENT] x\r\n" if s.startswith("STATUS") else None  # noqa: E731
-    told = trouble(Run(SystemClock(), 60.0), fake_imap(mood=mood).port)
-    assert told == (
+    found = trouble(Run(SystemClock(), 60.0), fake_imap(mood=mood).port)
+    assert found == (
         "source_dead: IMAP: the folder of the setting `folder` does not exist, or is hidden from us"
     )
 
@@ -416,7 +416,7 @@ def test_a_code_that_was_sent_before_a_run_began_is_not_its(ago, code, opened):
         assert server.deleted == set()
 
 
-# --- junk, what was there, room -----------------------------------------------------
+# --- junk, what was there, quota -----------------------------------------------------
 
 
 @pytest.mark.parametrize("how", LISTED)
@@ -424,9 +424,9 @@ def test_junk_is_found(how, opened):
     listed = (
         b"* LIST (\\HasNoChildren) NIL {3}\r\nodd\r\n* LIST " + LISTED[how] + b"\r\nTAG OK x\r\n"
     )
-    server, run, watch = opened(mood=lambda said: listed if said.startswith("LIST") else None)
+    server, run, watch = opened(mood=lambda line: listed if line.startswith("LIST") else None)
     assert "junk is looked into" in run.notes[-1]
-    statuses = [said for said in server.heard if said.startswith("STATUS")]
+    statuses = [line for line in server.received if line.startswith("STATUS")]
     name = {"by its use": r'"Unwanted \"mail\""', "by its name": '"[Gmail]/Spam"'}
     assert name.get(how, '"Junk"') in statuses[-1]
     assert watch.wait(run, soon(run)) is None
@@ -438,11 +438,11 @@ def test_the_last_ones_that_were_there(opened):
     (folder,) = watch.earlier(run)
     found = [mail.head.split()[1] for mail in folder]
     assert found == ["5", "4", "3", "2", "1"], "the newest first, and none that came later"
-    assert not watch.full(run), "without quotas there is room"
+    assert not watch.full(run), "without quotas it is not full"
 
 
 @pytest.mark.parametrize(
-    ("told", "full"),
+    ("answer", "full"),
     [
         (b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 10 10)\r\n', True),
         (b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 9 10 MESSAGE 5 5)\r\n', True),
@@ -450,7 +450,7 @@ def test_the_last_ones_that_were_there(opened):
         (b"* QUOTAROOT INBOX\r\n", False),
     ],
 )
-def test_whether_there_is_room(told, full, opened):
-    mood: Any = lambda said: told + b"TAG OK x\r\n" if said.startswith("GETQ") else None  # noqa: E731
+def test_whether_the_mailbox_is_full(answer, full, opened):
+    mood: Any = lambda line: answer + b"TAG OK x\r\n" if line.startswith("GETQ") else None  # noqa: E731
     _, run, watch = opened(able="IMAP4rev1 AUTH=PLAIN QUOTA", mood=mood)
     assert watch.full(run) is full

@@ -48,8 +48,8 @@ Message-ID: <beacon0123456789abcdef@example.org>\r
 """
 
 
-def bounce(action: bytes, status: bytes, by: bytes = b"", said: bytes = b"") -> Bounce | None:
-    return MailMessage(BOUNCE % (action, status, by, said)).bounce
+def bounce(action: bytes, status: bytes, by: bytes = b"", diagnostic: bytes = b"") -> Bounce | None:
+    return MailMessage(BOUNCE % (action, status, by, diagnostic)).bounce
 
 
 # --- text ---------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def test_the_topmost_results_count_and_one_good_signature_is_enough():
 
 
 @pytest.mark.parametrize(
-    ("action", "status", "by", "said", "found"),
+    ("action", "status", "by", "diagnostic", "found"),
     [
         (b"failed", b"5.7.26", b"dns; mx", b"550", Bounce("5.7.26", "mx", True)),
         (b"Failed ", b"5.0.0", b"", b"550-5.7.26 unauthenticated", Bounce("5.7.26", "", True)),
@@ -152,8 +152,8 @@ def test_the_topmost_results_count_and_one_good_signature_is_enough():
         (b"failed", b"soon", b"", b"", None),
     ],
 )  # fmt: skip
-def test_a_notification_says_what_became_of_it(action, status, by, said, found):
-    assert bounce(action, status, by, said) == found
+def test_a_notification_says_what_became_of_it(action, status, by, diagnostic, found):
+    assert bounce(action, status, by, diagnostic) == found
 
 
 def test_a_notification_holds_what_it_is_about():

@@ -36,7 +36,7 @@ def test_what_goes_wrong_with_an_answer(error, reason, words):
     assert raised.value.reading.detail.startswith(words)
 
 
-def test_a_machine_without_room_is_no_word_of_the_server():
+def test_too_many_open_files_are_not_an_answer_of_the_server():
     with pytest.raises(OSError, match="files"):
         asked(OSError(errno.EMFILE, "too many files"))
 

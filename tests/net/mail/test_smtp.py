@@ -1,4 +1,4 @@
-"""Submitting by SMTP: servers that say what they are told to; Postfix is with `otp_email`."""
+"""Submitting by SMTP: scripted servers; Postfix is with `otp_email`."""
 
 import base64
 import contextlib
@@ -25,7 +25,7 @@ class FakeSmtp:
     """Says what `answers` has for the first word of a command; "" is its greeting."""
 
     answers: dict[str, bytes]
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -40,9 +40,9 @@ class FakeSmtp:
                 caller.sendall(self.answers.get("", b"220 ready\r\n"))
                 in_data = False
                 for line in lines:
-                    said = line.decode().strip()
-                    self.heard.append(said)
-                    word = "." if in_data and said == "." else said.partition(" ")[0].upper()
+                    command = line.decode().strip()
+                    self.received.append(command)
+                    word = "." if in_data and command == "." else command.partition(" ")[0].upper()
                     if in_data and word != ".":
                         continue
                     answer = self.answers.get(word, PROPER.get(word, b"250 ok\r\n"))
@@ -72,7 +72,7 @@ def fake_smtp():
 
         def start(**answers: bytes) -> FakeSmtp:
             names = {"greeting": "", "end": "."}
-            server = FakeSmtp({names.get(word, word): said for word, said in answers.items()})
+            server = FakeSmtp({names.get(word, word): answer for word, answer in answers.items()})
             servers.callback(server.close)
             return server
 
@@ -80,9 +80,9 @@ def fake_smtp():
 
 
 def settings(port: int, **given: Any) -> Smtp:
-    told = {"host": "127.0.0.1", "encryption": "none", "username": "sender"}
+    usual = {"host": "127.0.0.1", "encryption": "none", "username": "sender"}
     where = {"sender": "sender@example.org", "recipient": "probe@example.com", "port": port}
-    smtp = Smtp(**{**told, **where, "password": Secret(PASSWORD)} | given)
+    smtp = Smtp(**{**usual, **where, "password": Secret(PASSWORD)} | given)
     assert list(smtp.flaws()) == []
     return smtp
 
@@ -91,9 +91,9 @@ def trouble(server: FakeSmtp, **given: Any) -> str:
     run = Run(SystemClock(), 60.0)
     with pytest.raises(ProbeFailure) as raised:
         settings(server.port, **given).submit(run, NONCE)
-    told = "\n".join([raised.value.reading.detail, *run.notes])
-    assert "canary" not in told
-    assert "secret words" not in told
+    shown = "\n".join([raised.value.reading.detail, *run.notes])
+    assert "canary" not in shown
+    assert "secret words" not in shown
     return f"{raised.value.reading.reason}: {raised.value.reading.detail}"
 
 
@@ -107,42 +107,42 @@ def trouble(server: FakeSmtp, **given: Any) -> str:
     ],
 )
 def test_settings_that_do_not_go_together(given, path):
-    told: dict[str, Any] = {
+    usual: dict[str, Any] = {
         "host": "127.0.0.1",
         "sender": "a@b.example",
         "recipient": "c@d.example",
     }
     account = {"username": "a", "password": Secret("b"), "encryption": "none"}
-    assert list(Smtp(**told, encryption="none").flaws()) == [], "a relay that knows us"
-    assert path in [flaw[0] for flaw in Smtp(**told | account | given).flaws()]
+    assert list(Smtp(**usual, encryption="none").flaws()) == [], "a relay that knows us"
+    assert path in [flaw[0] for flaw in Smtp(**usual | account | given).flaws()]
 
 
 def test_the_message_holds_the_nonce(fake_smtp):
     server = fake_smtp()
     settings(server.port).submit(Run(SystemClock(), 60.0), NONCE)
-    heard = "\n".join(server.heard)
-    assert "ehlo [127.0.0.1]" in heard
+    received = "\n".join(server.received)
+    assert "ehlo [127.0.0.1]" in received
     proof = base64.b64encode(f"\0sender\0{PASSWORD}".encode()).decode()
-    assert f"AUTH PLAIN {proof}" in heard
-    assert "MAIL FROM:<sender@example.org>\nRCPT TO:<probe@example.com>" in heard
-    assert f"Message-ID: <{NONCE}@example.org>" in heard
-    assert heard.count(NONCE) == 3
-    assert server.heard[-1] == "QUIT"
+    assert f"AUTH PLAIN {proof}" in received
+    assert "MAIL FROM:<sender@example.org>\nRCPT TO:<probe@example.com>" in received
+    assert f"Message-ID: <{NONCE}@example.org>" in received
+    assert received.count(NONCE) == 3
+    assert server.received[-1] == "QUIT"
 
 
 def test_a_relay_needs_no_sign_in(fake_smtp):
     server = fake_smtp(QUIT=b"garbage\r\n")
     settings(server.port, username=None, password=None).submit(Run(SystemClock(), 60.0), NONCE)
-    assert not any(said.startswith("AUTH") for said in server.heard)
+    assert not any(line.startswith("AUTH") for line in server.received)
 
 
 def test_one_mechanism_is_tried_and_no_other(fake_smtp):
     server = fake_smtp(AUTH=b"535 5.7.8 secret words\r\n")
     assert trouble(server) == "own_credentials: the sign-in was refused: 535 5.7.8"
-    assert sum(said.startswith("AUTH") for said in server.heard) == 1
+    assert sum(line.startswith("AUTH") for line in server.received) == 1
     login = fake_smtp(EHLO=b"250-x\r\n250 AUTH CRAM-MD5 LOGIN\r\n", AUTH=b"535 no\r\n")
     assert trouble(login) == "own_credentials: the sign-in was refused: 535"
-    assert login.heard[1].startswith("AUTH LOGIN")
+    assert login.received[1].startswith("AUTH LOGIN")
 
 
 @pytest.mark.parametrize(
@@ -170,19 +170,19 @@ def test_what_a_server_may_say(answers, comes_to, fake_smtp):
 
 def test_starttls_that_is_refused_sends_no_password(fake_smtp):
     server = fake_smtp(STARTTLS=b"454 4.7.0 not now\r\n")
-    said = trouble(server, encryption="starttls")
-    assert said == "delivery_refused: STARTTLS refused for now: 454 4.7.0"
-    assert [line.partition(" ")[0] for line in server.heard] == ["ehlo", "STARTTLS"]
+    found = trouble(server, encryption="starttls")
+    assert found == "delivery_refused: STARTTLS refused for now: 454 4.7.0"
+    assert [line.partition(" ")[0] for line in server.received] == ["ehlo", "STARTTLS"]
 
 
 def test_a_password_that_cannot_be_sent(fake_smtp):
-    said = trouble(fake_smtp(), password=Secret("canary-ü"))
-    assert said.startswith("protocol_error: SMTP AUTH")
+    found = trouble(fake_smtp(), password=Secret("canary-ü"))
+    assert found.startswith("protocol_error: SMTP AUTH")
 
 
 def test_a_server_that_hangs_up(fake_smtp):
-    said = trouble(fake_smtp(RCPT=b"hang up"))
-    assert said == "protocol_error: SMTP RCPT: not understood, or cut off"
+    found = trouble(fake_smtp(RCPT=b"hang up"))
+    assert found == "protocol_error: SMTP RCPT: not understood, or cut off"
 
 
 def test_nobody_is_there(free_port):

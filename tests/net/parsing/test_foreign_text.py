@@ -150,15 +150,15 @@ def test_a_header_of_a_step_that_cannot_be_sent_is_refused(text):
 @pytest.mark.parametrize(
     "sends",
     [
-        {"headers": {"X-A": T("{{ said }}")}},
-        {"method": "POST", "form": {"a": T("{{ said }}")}},
-        {"method": "POST", "json": JsonTemplate.parse({"a": "{{ said }}"})},
-        {"method": "POST", "body": T("{{ said }}")},
+        {"headers": {"X-A": T("{{ taken }}")}},
+        {"method": "POST", "form": {"a": T("{{ taken }}")}},
+        {"method": "POST", "json": JsonTemplate.parse({"a": "{{ taken }}"})},
+        {"method": "POST", "body": T("{{ taken }}")},
     ],
     ids=["header", "form", "json", "body"],
 )
-def test_what_a_server_said_is_sent_again_or_trouble(text, sends):
-    step = Step(id="a", url=T("http://localhost/?a={{ said|urlencode }}"), **sends)
-    sent = sent_or(lambda: prepare(step.request({"said": text, "variables": SimpleNamespace()})))
+def test_what_a_server_sent_is_sent_again_or_trouble(text, sends):
+    step = Step(id="a", url=T("http://localhost/?a={{ taken|urlencode }}"), **sends)
+    sent = sent_or(lambda: prepare(step.request({"taken": text, "variables": SimpleNamespace()})))
     refused = (Reason.PROTOCOL_ERROR, Reason.OPERAND_MISSING)
     assert not isinstance(sent, Reading) or sent.reason in refused

@@ -64,9 +64,9 @@ def run_of(seconds: float = 60) -> Run:
 
 
 def trouble(ask: Callable[[], object]) -> tuple[Reason, str]:
-    with pytest.raises(ProbeFailure) as told:
+    with pytest.raises(ProbeFailure) as raised:
         ask()
-    return told.value.reading.reason, told.value.reading.detail
+    return raised.value.reading.reason, raised.value.reading.detail
 
 
 def pid(reply: ParserReply) -> int:
@@ -162,10 +162,10 @@ def test_a_process_that_cannot_be_started(caplog):
     assert "No such file" in caplog.text
 
 
-def test_it_is_told_no_secrets(process, monkeypatch):
+def test_it_gets_no_secrets(process, monkeypatch):
     monkeypatch.setenv("SECRET", "canary")
-    told = msgspec.msgpack.decode(process.ask(run_of(), b"environment").result, type=str)
-    assert told == "(['LC_ALL'], ['-c'], '/')"
+    environment = msgspec.msgpack.decode(process.ask(run_of(), b"environment").result, type=str)
+    assert environment == "(['LC_ALL'], ['-c'], '/')"
     assert parser.PROCESS._command == (
         sys.executable,
         "-I",
@@ -254,10 +254,10 @@ os.kill(os.getpid(), 9)
 
 
 def test_it_dies_with_the_beacon():
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", ORPHAN], capture_output=True, text=True, check=False
     )
-    number = int(told.stdout)
+    number = int(ended.stdout)
     until = time.monotonic() + 60
     while Path(f"/proc/{number}").exists() and "Z" not in _state(number):
         assert time.monotonic() < until
@@ -283,7 +283,7 @@ def test_what_it_imports_is_little():
         "import beacon.net.parsing.parser_process, beacon.vendors.feed\n"
         "print(*heavy & set(sys.modules))"
     )
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False
     )
-    assert (told.stdout.strip(), told.returncode) == ("", 0)
+    assert (ended.stdout.strip(), ended.returncode) == ("", 0)

@@ -39,7 +39,7 @@ SITE = Site(
 )
 
 
-class Room:
+class RunningEngine:
     """An engine on the real core, nobody polled, deciding in a thread of its own."""
 
     def __init__(self) -> None:
@@ -71,16 +71,16 @@ class Room:
 
 
 @pytest.fixture
-def room():
-    it = Room()
+def running():
+    it = RunningEngine()
     yield it
     it.engine.stop()
     it.thread.join(60)
 
 
-def test_status_says_everything_and_is_json(room):
-    room.fails()
-    found = json.loads(json.dumps(room.do("status")))
+def test_status_says_everything_and_is_json(running):
+    running.fails()
+    found = json.loads(json.dumps(running.do("status")))
     assert found["state"]["verdict"] == "outage"
     assert found["state"]["services"] == {"door": "outage"}
     assert found["services"]["door"]["endpoints"] == {"door/open": "down"}
@@ -96,31 +96,31 @@ def test_status_says_everything_and_is_json(room):
     assert abs((datetime.now(UTC) - since).total_seconds()) < 60
 
 
-def test_acknowledge_is_done_once_in_the_callers_name(room):
+def test_acknowledge_is_done_once_in_the_callers_name(running):
     with pytest.raises(ActionRefused, match="nothing to acknowledge"):
-        room.do("acknowledge")
-    room.fails()
+        running.do("acknowledge")
+    running.fails()
     with pytest.raises(ActionRefused, match="no service 'gate'"):
-        room.do("acknowledge", service="gate")
-    assert room.do("acknowledge", service="door", reason="seen") == {}
-    assert room.do("status")["incidents"][0]["acknowledged_by"] == "alex"
+        running.do("acknowledge", service="gate")
+    assert running.do("acknowledge", service="door", reason="seen") == {}
+    assert running.do("status")["incidents"][0]["acknowledged_by"] == "alex"
 
 
-def test_silence_and_sound_again(room):
+def test_silence_and_sound_again(running):
     with pytest.raises(ActionRefused, match="no incident is open"):
-        room.do("silence")
-    room.fails()
-    assert room.do("status")["silence"] is None
-    assert room.do("silence", seconds=60, reason="on the phone") == {}
-    told = room.do("status")["silence"]
-    assert (told["by"], told["reason"]) == ("alex", "on the phone")
-    since, until = (datetime.fromisoformat(told[word]) for word in ("since", "until"))
+        running.do("silence")
+    running.fails()
+    assert running.do("status")["silence"] is None
+    assert running.do("silence", seconds=60, reason="on the phone") == {}
+    silence = running.do("status")["silence"]
+    assert (silence["by"], silence["reason"]) == ("alex", "on the phone")
+    since, until = (datetime.fromisoformat(silence[word]) for word in ("since", "until"))
     assert (until - since).total_seconds() == 60
-    assert room.do("explain", service="door")["silence"] == told
-    assert room.do("silence", on=False) == {}
-    assert room.do("explain", service="door")["silence"] is None
+    assert running.do("explain", service="door")["silence"] == silence
+    assert running.do("silence", on=False) == {}
+    assert running.do("explain", service="door")["silence"] is None
     with pytest.raises(ActionRefused, match="not silenced"):
-        room.do("silence", on=False)
+        running.do("silence", on=False)
 
 
 @pytest.mark.parametrize(
@@ -133,19 +133,19 @@ def test_silence_and_sound_again(room):
         ("explain", {"service": ["door"]}, "`service` is text of at most 200 characters"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_the_words_of_the_core(room, action, request_, error):
+def test_what_makes_no_sense_is_refused_in_the_words_of_the_core(running, action, request_, error):
     with pytest.raises(ActionRefused, match=error):
-        room.do(action, **request_)
+        running.do(action, **request_)
 
 
-def test_overlays_are_laid_on_listed_and_taken_off(room):
-    said = room.do("maintenance", seconds=60, reason="upgrade\x1b[2J\n")
-    found = json.loads(json.dumps(room.do("status")))
+def test_overlays_are_laid_on_listed_and_taken_off(running):
+    answer = running.do("maintenance", seconds=60, reason="upgrade\x1b[2J\n")
+    found = json.loads(json.dumps(running.do("status")))
     assert found["services"]["door"]["overlays"] == ["maintenance"]
     (overlay,) = found["overlays"]
     since, until = (datetime.fromisoformat(overlay[key]) for key in ("since", "until"))
     assert abs((until - since).total_seconds() - 60) < 0.01
-    assert said == {"overlays": [{"subject": "door", "until": overlay["until"]}]}
+    assert answer == {"overlays": [{"subject": "door", "until": overlay["until"]}]}
     assert overlay | {"since": 0, "until": 0} == {
         "kind": "maintenance",
         "subject": "door",
@@ -155,14 +155,14 @@ def test_overlays_are_laid_on_listed_and_taken_off(room):
         "origin": "cli",
         "reason": "upgrade [2J",
     }
-    assert room.do("maintenance", on=False) == {}
-    assert room.do("status")["overlays"] == []
+    assert running.do("maintenance", on=False) == {}
+    assert running.do("status")["overlays"] == []
 
 
-def test_explain_says_why_and_what_would_change_it(room):
-    room.fails()
-    room.do("bypass", service="door", reason="vendor")
-    found = json.loads(json.dumps(room.do("explain", service="door")))
+def test_explain_says_why_and_what_would_change_it(running):
+    running.fails()
+    running.do("bypass", service="door", reason="vendor")
+    found = json.loads(json.dumps(running.do("explain", service="door")))
     assert (found["service"], found["verdict"]) == ("door", "outage")
     assert found["lamps"] == {"red": "fast", "blue": "steady"}
     assert found["why"][0] == "door/open: connect_refused (refused)"
@@ -173,12 +173,12 @@ def test_explain_says_why_and_what_would_change_it(room):
     assert door["standing"] == "0 of 2 passes in a row until it is up"
     again, silent = door["next"]
     assert again["what"] == "read again by then"
-    assert silent["what"] == "unknown, if nothing is heard until then"
+    assert silent["what"] == "unknown, if no reading comes until then"
     read, stale = (datetime.fromisoformat(x) for x in (door["read_at"], silent["at"]))
     assert abs((stale - read).total_seconds() - 95.0) < 1.0
 
 
-def test_lamp_test_with_and_without_the_buzzer(room):
-    room.do("lamp_test")
-    room.do("lamp_test", buzzer=False)
-    assert room.tested == [True, False]
+def test_lamp_test_with_and_without_the_buzzer(running):
+    running.do("lamp_test")
+    running.do("lamp_test", buzzer=False)
+    assert running.tested == [True, False]

@@ -25,7 +25,7 @@ from beacon.outputs.control.socket import (
 
 
 def echo(request, by):
-    return {"said": request.get("word"), "by": by}
+    return {"echo": request.get("word"), "by": by}
 
 
 def refuse(request, by):
@@ -70,7 +70,7 @@ def talk(path, *pieces: bytes) -> bytes:
 
 def test_it_answers_and_knows_who_asks(served, path):
     user = getpass.getuser() if os.getuid() else "root"
-    assert ask([path], {"action": "echo", "word": "é"}) == {"ok": True, "said": "é", "by": user}
+    assert ask([path], {"action": "echo", "word": "é"}) == {"ok": True, "echo": "é", "by": user}
 
 
 def test_only_owner_and_group_may_use_it(served, path):
@@ -102,7 +102,7 @@ def test_it_belongs_to_the_beacons_group_where_there_is_one(path):
         (b'{"action": "break"}', "internal error; see the beacon's log"),
     ],
 )
-def test_what_cannot_be_done_is_said(served, path, line, error):
+def test_what_cannot_be_done_is_answered_with_the_reason(served, path, line, error):
     assert json.loads(talk(path, line + b"\n")) == {"ok": False, "error": error}
 
 
@@ -116,7 +116,7 @@ def test_a_bug_in_an_action_is_logged_without_what_it_says(served, path, caplog)
 
 def test_several_requests_in_pieces_on_one_connection(served, path):
     answer = talk(path, b'{"action": "ec', b'ho", "word": 1}\n{"action": "echo", "word": 2}\n')
-    assert [json.loads(line)["said"] for line in answer.splitlines()] == [1, 2]
+    assert [json.loads(line)["echo"] for line in answer.splitlines()] == [1, 2]
 
 
 def test_a_request_that_never_ends_is_cut_off(served, path):
@@ -170,21 +170,21 @@ def test_callers_who_block_give_way_to_one_who_asks(crowd, path, manner, monkeyp
     for wire in crowd:
         wire.connect(str(path))
         manner(wire)
-    assert ask([path], {"action": "echo", "word": 3})["said"] == 3
-    assert ask([path], {"action": "echo", "word": 4})["said"] == 4
+    assert ask([path], {"action": "echo", "word": 3})["echo"] == 3
+    assert ask([path], {"action": "echo", "word": 4})["echo"] == 4
 
 
 def test_the_oldest_idle_caller_goes_first(crowd, path):
     for wire in crowd[:CALLERS]:
         wire.connect(str(path))
         wire.sendall(b'{"action": "echo", "word": 1}\n')
-        assert json.loads(wire.recv(4096))["said"] == 1
+        assert json.loads(wire.recv(4096))["echo"] == 1
     crowd[0].sendall(b'{"action": "echo", "word": 2}\n')
-    assert json.loads(crowd[0].recv(4096))["said"] == 2
+    assert json.loads(crowd[0].recv(4096))["echo"] == 2
     crowd[CALLERS].connect(str(path))
     assert crowd[1].recv(1) == b"", "it has asked nothing for the longest time"
     crowd[0].sendall(b'{"action": "echo", "word": 3}\n')
-    assert json.loads(crowd[0].recv(4096))["said"] == 3
+    assert json.loads(crowd[0].recv(4096))["echo"] == 3
 
 
 def test_who_waits_for_an_answer_does_not_give_way(crowd, path, monkeypatch):
@@ -193,7 +193,7 @@ def test_who_waits_for_an_answer_does_not_give_way(crowd, path, monkeypatch):
     def wait(request, by):
         began.release()
         hold.wait(20)
-        return {"said": request["word"]}
+        return {"echo": request["word"]}
 
     monkeypatch.setitem(ACTIONS, "wait", wait)
     for word, wire in enumerate(crowd[:CALLERS]):
@@ -202,8 +202,8 @@ def test_who_waits_for_an_answer_does_not_give_way(crowd, path, monkeypatch):
         began.acquire(timeout=20)
     assert ask([path], {"action": "echo"})["error"] == "too many ask at once; try again"
     hold.set()
-    said = [json.loads(wire.recv(4096))["said"] for wire in crowd[:CALLERS]]
-    assert said == list(range(CALLERS))
+    echoed = [json.loads(wire.recv(4096))["echo"] for wire in crowd[:CALLERS]]
+    assert echoed == list(range(CALLERS))
 
 
 def test_an_answer_that_cannot_be_written_costs_no_place(served, path, monkeypatch):
@@ -255,7 +255,7 @@ def test_a_socket_left_by_a_dead_beacon_is_taken_over(path):
     server.stop(5)
 
 
-def test_a_place_that_cannot_be_had_is_said(tmp_path):
+def test_a_socket_that_cannot_be_made_is_reported(tmp_path):
     with pytest.raises(ControlError, match="longer than 107 bytes; choose a shorter --state-dir"):
         ControlSocket(tmp_path / ("x" * 120), ACTIONS).start()
     server = ControlSocket(tmp_path / "away/control.sock", ACTIONS)
@@ -313,7 +313,7 @@ def test_one_that_hangs_up(path):
         hangs_up.join(5)
 
 
-def test_who_may_not_ask_is_told_who_may(path):
+def test_who_may_not_ask_learns_who_may(path):
     class Forbidden(type(path)):
         def exists(self, **_):
             raise PermissionError
@@ -324,5 +324,5 @@ def test_who_may_not_ask_is_told_who_may(path):
 
 def test_the_runtime_directory_comes_before_the_state_directory(tmp_path):
     assert socket_path(tmp_path, {}) == tmp_path / "control.sock"
-    told = {"RUNTIME_DIRECTORY": "/run/a:/run/b"}
-    assert str(socket_path(tmp_path, told)) == "/run/a/control.sock"
+    environ = {"RUNTIME_DIRECTORY": "/run/a:/run/b"}
+    assert str(socket_path(tmp_path, environ)) == "/run/a/control.sock"

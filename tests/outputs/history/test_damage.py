@@ -175,7 +175,7 @@ def test_a_damaged_name_in_the_schema_is_set_aside(left, tmp_path, caplog):
     assert "set aside as history.db.corrupt" in caplog.text
 
 
-def test_a_row_that_is_damaged_is_left_out_and_said(left, tmp_path):
+def test_a_row_that_is_damaged_is_left_out_and_logged(left, tmp_path):
     directory = dead(left["ended"], tmp_path / "it")
     db = sqlite3.connect(directory / NAME, isolation_level=None)
     db.execute("UPDATE incidents SET document = '{' WHERE number = 1")

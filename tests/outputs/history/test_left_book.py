@@ -9,7 +9,7 @@ import pytest
 
 from beacon.engine.clock import ManualClock
 from beacon.net.probe_failure import ProbeFailure
-from beacon.otp.used_codes import COUNTED, Ledger, Mark, Token
+from beacon.otp.used_codes import COUNTED, HashedToken, Ledger, Token
 from beacon.outputs.history.database import Batch, HistoryFile
 from beacon.outputs.history.left_book import LeftBook, left_ledger
 from beacon.outputs.history.storage import KEY, NAME
@@ -66,7 +66,7 @@ def test_what_is_not_left_is_not_made(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"not a database, but long enough to be read as a header" * 4)
     ledger, words = left_ledger(tmp_path)
     assert "none left a history" in words
-    assert ledger.wait(Mark(bytes(32), 30), 1_700_000_015.0) > 0
+    assert ledger.wait(HashedToken(bytes(32), 30), 1_700_000_015.0) > 0
 
 
 def test_a_code_that_cannot_be_written_down_is_not_sent(clock: ManualClock, tmp_path: Path) -> None:
@@ -86,5 +86,5 @@ def test_a_code_that_cannot_be_written_down_is_not_sent(clock: ManualClock, tmp_
 def test_without_a_history_no_counted_code_is_sent(tmp_path: Path) -> None:
     ledger, _ = left_ledger(tmp_path)
     with pytest.raises(ProbeFailure) as refused:
-        ledger.count(Mark(b"token", 0), 0)
+        ledger.count(HashedToken(b"token", 0), 0)
     assert "no counted code is sent" in refused.value.reading.detail

@@ -14,7 +14,7 @@ from beacon.core.endpoint.state import EndpointKept
 from beacon.outputs.history.database import VERSION, DatabaseReader, HistoryFile
 from beacon.outputs.history.recall import StoredMemory, StoredState
 from beacon.outputs.history.storage import NAME
-from tests.core.test_snapshot import full
+from tests.core.test_memory import full
 
 ZERO = 1767614400.0
 FIRST = """DROP TABLE baselines; PRAGMA user_version = 1;
@@ -55,9 +55,9 @@ def test_all_of_an_older_history_is_taken_over(older, version):
     again = taken_over(path)
     assert again == state, "what has been taken over is read as it is"
     with closing(sqlite3.connect(path)) as db:
-        [told] = db.execute("SELECT count(*) FROM story").fetchone()
+        [events] = db.execute("SELECT count(*) FROM story").fetchone()
     [command] = DatabaseReader(path).commands("mfa", 0, 2e10)
-    assert (told, command["command"]) == (2, "acknowledge")
+    assert (events, command["command"]) == (2, "acknowledge")
     assert command["service"] == ("mfa" if version > 1 else None)
 
 

@@ -18,10 +18,10 @@ import pytest
 from beacon.core.effects import Answered, Sounded
 from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.inputs import Acknowledge, Bypass, Maintenance, Observed, Shelve, TimePassed
+from beacon.core.memory import Memory
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
 from beacon.core.service.suppression import Suppression
-from beacon.core.snapshot import Memory
 from beacon.core.views import Arrivals
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
@@ -114,14 +114,14 @@ class Life:
 
     def hears(self, reason: Reason, times: int) -> list[str]:
         """What the buzzer says while it is read so."""
-        heard: list[str] = []
+        sounds: list[str] = []
         for _ in range(times):
             self.clock.advance(30.0)
             at = self.clock.monotonic()
             for event in (TimePassed(at), Observed(at, "mfa/sign-in", Reading(reason), at)):
                 effects = self.monitor.handle(event)
-                heard += [each.sound.value for each in effects if isinstance(each, Sounded)]
-        return heard
+                sounds += [each.sound.value for each in effects if isinstance(each, Sounded)]
+        return sounds
 
     def acknowledges(self) -> "Life":
         order = Acknowledge(
@@ -297,24 +297,24 @@ def test_a_torn_page_counts_as_not_written(cut_down):
 
 def _goes_on(life: Life, state: int) -> None:
     """What was acknowledged stays silent, what was not asks at its own time."""
-    before = _told(life)
+    before = _incident(life)
     if state < 2:
         assert before is None
         return
     [alarm] = life.monitor.remember(life.clock.monotonic()).alarms.values()
-    heard, until = [], life.clock.monotonic() + 1800.0
-    while not heard and life.clock.monotonic() < until:
-        heard = life.hears(Reason.DEADLINE, 1)
-    assert _told(life) == before
+    sounds, until = [], life.clock.monotonic() + 1800.0
+    while not sounds and life.clock.monotonic() < until:
+        sounds = life.hears(Reason.DEADLINE, 1)
+    assert _incident(life) == before
     if state == 2:
-        assert heard == ["pulse"]
+        assert sounds == ["pulse"]
         assert 0.0 <= life.clock.monotonic() - alarm.realarm_at < 30.0
     else:
-        assert heard == []
+        assert sounds == []
         assert life.incident.acknowledged_by == "alex"
 
 
-def _told(life: Life):
+def _incident(life: Life):
     """The incident, without what newer readings change: which of them its causes cite."""
     return life.incident and replace(life.incident, causes=())
 
@@ -326,7 +326,7 @@ def _same(one: Memory | None, other: Memory | None) -> bool:
     return replace(one, at=0.0) == replace(other, at=0.0)
 
 
-def test_settings_that_changed_meanwhile_are_told(outage, live):
+def test_settings_that_changed_meanwhile_are_found(outage, live):
     outage.ends()
     again = live(**{"mfa/sign-in": "settings with another password"})
     assert again.recalled.changed == {"mfa/sign-in"}
@@ -358,7 +358,7 @@ def test_a_memory_that_cannot_be_read_is_dropped_and_numbers_go_on(outage, live,
     assert again.incident is None
     assert "cannot be read and is dropped" in caplog.text
     again.reads(Reason.OK).reads(Reason.DEADLINE, 4).settle()
-    states = {name[-2:]: told["state"] for name, told in again.history.reader.incidents(9)}
+    states = {name[-2:]: incident["state"] for name, incident in again.history.reader.incidents(9)}
     assert states == {"-2": "open", "-1": "closed"}
 
 
@@ -373,10 +373,10 @@ def test_causes_and_their_readings_are_in_the_file_and_survive(outage, live):
     assert again.incident.causes == (cause,)
     assert again.incident.records == lost.records
     answer = Incidents(again.history, again.clock, site)({"incident": "1"}, "alex")
-    [told] = answer["incident"]["causes"]
-    assert (told["cause"], told["explains"], told["window"]) == ("unknown", True, None)
-    assert told["readings"][0]["reason"] == "deadline"
-    assert told["readings"][0]["at"].endswith("+00:00")
+    [cause] = answer["incident"]["causes"]
+    assert (cause["cause"], cause["explains"], cause["window"]) == ("unknown", True, None)
+    assert cause["readings"][0]["reason"] == "deadline"
+    assert cause["readings"][0]["at"].endswith("+00:00")
     assert answer["incident"]["vendor"] == []
     assert answer["incident"]["records"] == list(lost.records)
     assert answer["incident"]["vendor_differs"] is False
@@ -397,8 +397,8 @@ def test_transitions_orders_and_stories_are_written(outage):
     assert (order["command"], order["by"], order["origin"]) == ("acknowledge", "alex", "cli")
     assert (order["reason"], order["service"]) == ("with the vendor", None)
     assert [s["what"] for s in reader.story(1)] == ["opened", "acknowledged"]
-    [(_, told)] = reader.incidents(9)
-    assert (told["state"], told["acknowledged_by"]) == ("acknowledged", "alex")
+    [(_, incident)] = reader.incidents(9)
+    assert (incident["state"], incident["acknowledged_by"]) == ("acknowledged", "alex")
 
 
 def test_an_incident_lists_the_orders_of_its_life_that_concern_it(outage, clock):
@@ -408,8 +408,8 @@ def test_an_incident_lists_the_orders_of_its_life_that_concern_it(outage, clock)
         life.take(life.monitor.handle(Shelve(clock.monotonic(), service, on, **who)))
     life.settle()
     story = Incidents(life.history, life.clock, lambda: life.monitor.site)
-    told = story({"incident": "1"}, "alex")["operators"]
-    assert [(o["command"], o["service"], o["state"], o["by"], o["origin"]) for o in told] == [
+    commands = story({"incident": "1"}, "alex")["operators"]
+    assert [(o["command"], o["service"], o["state"], o["by"], o["origin"]) for o in commands] == [
         ("acknowledge", None, "ON", "alex", "cli"),
         ("shelve", "mfa", "ON", "alex", "cli"),
         ("shelve", None, "ON", "alex", "cli"),
@@ -489,20 +489,20 @@ LEARNING = replace(SLOW, refresh=0.01, learn=900.0)
 
 
 class Learning:
-    """A history beside something that has learnt, which says so once."""
+    """A history beside something that has learnt, and returns each change once."""
 
     def __init__(self, directory: Path, clock: ManualClock) -> None:
-        self.clock, self.told = clock, ((), frozenset())
+        self.clock, self.changes = clock, ((), frozenset())
         self.memory = Memory(at=0.0)
         self.history = history_of(
-            directory, clock, remember=lambda: self.memory, learnt=self._tells, pace=LEARNING
+            directory, clock, remember=lambda: self.memory, learnt=self._changed, pace=LEARNING
         )
         self.recalled = self.history.recall()
         self.history.start()
 
-    def _tells(self):
-        told, self.told = self.told, ((), frozenset())
-        return told
+    def _changed(self):
+        changes, self.changes = self.changes, ((), frozenset())
+        return changes
 
     def kept(self) -> list[Learnt]:
         file = HistoryFile(self.history.reader.path)
@@ -532,12 +532,12 @@ def learning(tmp_path, clock):
 
 def test_what_was_learnt_is_written_every_quarter_of_an_hour(learning, clock, eventually):
     life = learning()
-    life.told = (slot(1), slot(2)), frozenset()
+    life.changes = (slot(1), slot(2)), frozenset()
     life.history.settle(10.0)
     assert life.kept() == []
     clock.advance(900.0)
     eventually(lambda: life.kept() == [slot(1), slot(2)], "it is written")
-    life.told = (slot(2, week=10),), frozenset()
+    life.changes = (slot(2, week=10),), frozenset()
     life.history.stop(10.0)
     again = learning()
     assert list(again.recalled.learnt) == [slot(1), slot(2, week=10)]
@@ -560,10 +560,10 @@ def test_codes_that_arrived_are_counted_on_disk_as_often(learning, clock, tmp_pa
 
 def test_what_is_forgotten_goes_before_what_is_learnt_anew(learning, clock):
     life = learning()
-    life.told = (slot(1), slot(2), slot(3, "mfa/other")), frozenset()
+    life.changes = (slot(1), slot(2), slot(3, "mfa/other")), frozenset()
     clock.advance(900.0)
     life.history.settle(10.0)
-    life.told = (slot(2, week=10),), frozenset({"mfa/sign-in"})
+    life.changes = (slot(2, week=10),), frozenset({"mfa/sign-in"})
     clock.advance(900.0)
     life.history.settle(10.0)
     assert life.kept() == [slot(2, week=10), slot(3, "mfa/other")]
@@ -572,7 +572,7 @@ def test_what_is_forgotten_goes_before_what_is_learnt_anew(learning, clock):
 def test_what_could_not_be_written_is_written_later(learning, clock, tmp_path, eventually):
     life = learning()
     with locked(tmp_path):
-        life.told = (slot(1), slot(2, "mfa/other")), frozenset()
+        life.changes = (slot(1), slot(2, "mfa/other")), frozenset()
         clock.advance(900.0)
         eventually(lambda: life.history.degraded, "the storage is degraded")
     eventually(lambda: not life.history.degraded, "the storage is well")
@@ -629,7 +629,7 @@ def test_a_broken_file_is_set_aside_whole_and_made_anew(outage, live, tmp_path, 
         assert (tmp_path / f"{NAME}.corrupt-shm").read_bytes() == b"left over"
     again.reads(Reason.OK).reads(Reason.DEADLINE, 4).settle()
     assert again.incident.number == 1
-    assert [told["state"] for _, told in again.history.reader.incidents(9)] == ["open"]
+    assert [incident["state"] for _, incident in again.history.reader.incidents(9)] == ["open"]
 
 
 def test_a_file_made_anew_by_a_row_holds_the_memory_too(live, clock, tmp_path, eventually):
@@ -680,7 +680,7 @@ def test_a_locked_file_is_waited_for_without_holding_anybody(outage, tmp_path, e
     assert [s["what"] for s in outage.history.reader.story(1)][-1] == "recovering"
 
 
-def test_a_full_disk_loses_nothing_once_there_is_room(live, tmp_path, eventually):
+def test_a_full_disk_loses_nothing_once_there_is_space(live, tmp_path, eventually):
     """A file system of 200 KiB: filled, then freed."""
     small = tmp_path / "small"
     small.mkdir()
@@ -861,7 +861,7 @@ def test_two_lives_are_alike_but_for_time(outage, live):
     )
 
 
-def test_a_key_that_cannot_be_read_is_told(tmp_path, live, caplog):
+def test_a_key_that_cannot_be_read_is_logged(tmp_path, live, caplog):
     (tmp_path / KEY).mkdir()
     assert len(live().history.key) == 32
     assert "Is a directory; used codes are not remembered" in caplog.text

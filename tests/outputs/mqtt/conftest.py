@@ -108,7 +108,7 @@ class Listener:
     """Somebody who subscribes to everything and remembers it."""
 
     def __init__(self, port: int, topic: str = "#", **login: Any) -> None:
-        self.heard: list[MQTTMessage] = []
+        self.received: list[MQTTMessage] = []
         self.kept: dict[str, str] = {}
         self._news = threading.Condition()
         self._subscribed = False
@@ -131,7 +131,7 @@ class Listener:
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         with self._news:
-            self.heard.append(message)
+            self.received.append(message)
             if message.retain:
                 self.kept[message.topic] = message.payload.decode()
             self._news.notify_all()
@@ -141,10 +141,10 @@ class Listener:
         with self._news:
             while not holds():
                 if time.monotonic() < until:
-                    self._news.wait(0.01)  # what is waited for may not be heard but done
+                    self._news.wait(0.01)  # what is waited for may be a deed, not a message
                     continue
-                seen = "\n".join(f"{m.topic} {m.payload[:120]!r}" for m in self.heard[-15:])
-                pytest.fail(f"{what} was not heard within {within:g} s; last heard:\n{seen}")
+                seen = "\n".join(f"{m.topic} {m.payload[:120]!r}" for m in self.received[-15:])
+                pytest.fail(f"{what} did not come within {within:g} s; last messages:\n{seen}")
 
     def json(self, path: str) -> dict[str, Any]:
         """What is retained below the base, {} if nothing."""
@@ -152,10 +152,10 @@ class Listener:
         return found
 
     def all(self, path: str) -> list[dict[str, Any]]:
-        """Every JSON document heard on a topic below the base."""
+        """Every JSON document received on a topic below the base."""
         with self._news:
-            heard = [m for m in self.heard if m.topic == f"{BASE}/{path}"]
-        return [json.loads(m.payload) for m in heard]
+            found = [m for m in self.received if m.topic == f"{BASE}/{path}"]
+        return [json.loads(m.payload) for m in found]
 
     def say(self, topic: str, payload: str = "", retain: bool = False) -> None:
         self._client.publish(topic, payload, 1, retain).wait_for_publish(5)

@@ -49,18 +49,18 @@ class Careless(threading.Thread):
         self.protocol, self.sends = protocol, sends
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
-        self.heard = b""
+        self.received = b""
         self.start()
 
     def run(self) -> None:
         with contextlib.suppress(OSError), self.server.accept()[0] as sock:
-            self.heard += sock.recv(65536)
+            self.received += sock.recv(65536)
             sock.sendall(CONNACK[self.protocol])
             for mid, (topic, size) in enumerate(self.sends, 1):
                 for piece in publish(topic, size, mid, self.protocol):
                     sock.sendall(piece)
             while piece := sock.recv(65536):
-                self.heard += piece
+                self.received += piece
 
 
 @contextlib.contextmanager
@@ -76,7 +76,7 @@ def visit(broker: Careless):
 
 @BOTH
 @pytest.mark.parametrize("topic", [b"cmd/acknowledge", b"t" * 65535], ids=["short", "long"])
-def test_one_huge_message_is_dropped_acknowledged_and_told(protocol, topic, caplog):
+def test_one_huge_message_is_dropped_acknowledged_and_logged(protocol, topic, caplog):
     broker = Careless(protocol, [(topic, HUGE), (b"small", LARGEST - 100)])
     with visit(broker) as (turn, session):
         tracemalloc.start()
@@ -88,18 +88,18 @@ def test_one_huge_message_is_dropped_acknowledged_and_told(protocol, topic, capl
             tracemalloc.stop()
         assert [m.topic for m in session.arrived] == ["small"]
         assert peak < 4_000_000
-        while b"\x40\x02\x00\x01" not in broker.heard:
+        while b"\x40\x02\x00\x01" not in broker.received:
             turn()
-    [told] = [r.getMessage() for r in caplog.records if "is dropped: too large" in r.getMessage()]
-    assert topic[:200].decode() in told
+    [line] = [r.getMessage() for r in caplog.records if "is dropped: too large" in r.getMessage()]
+    assert topic[:200].decode() in line
 
 
-def test_the_limit_is_told_to_a_broker_of_mqtt_5():
+def test_a_broker_of_mqtt_5_gets_the_limit():
     broker = Careless("5", [(b"small", 1)])
     with visit(broker) as (turn, session):
         while not session.arrived:
             turn()
-    assert b"\x27" + struct.pack("!I", LARGEST) in broker.heard
+    assert b"\x27" + struct.pack("!I", LARGEST) in broker.received
 
 
 @BOTH
@@ -129,7 +129,7 @@ def test_with_a_real_broker_commands_go_on(
     for _ in range(3):
         listener.command("acknowledge", "PRESS")
     eventually(lambda: len(one.submitted) == 3, "the commands")
-    assert [m.payload for m in listener.heard if m.topic == availability] == [b"online"]
+    assert [m.payload for m in listener.received if m.topic == availability] == [b"online"]
     one.output.stop(5.0)
     listener.until(lambda: listener.kept[availability] == "offline", "that it is gone")
     second = beacon(house(broker.port, protocol=protocol))  # to which the retained one comes again

@@ -144,7 +144,7 @@ def test_whatever_comes_is_understood_or_refused(name, payload):
 
 
 @given(st.sampled_from(OVER_MQTT), st.dictionaries(st.text(max_size=8), st.text(), max_size=4))
-def test_whatever_is_said_fits_a_log_line(name, fields):
+def test_every_field_of_a_command_fits_a_log_line(name, fields):
     try:
         command = understand(name, json.dumps({"by": "x", **fields}))
     except SettingRefused:

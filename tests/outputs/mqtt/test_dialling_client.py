@@ -53,7 +53,7 @@ def names(monkeypatch):
 def listening():
     """A listener, and what the first caller says to it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    heard = []
+    received = []
 
     def start(context=None):
         def accept():
@@ -65,14 +65,14 @@ def listening():
                 try:
                     if context is not None:
                         peer = context.wrap_socket(peer, server_side=True)
-                    heard.append(peer.recv(1000))
+                    received.append(peer.recv(1000))
                 except OSError:
                     pass
                 peer.close()
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
-        return listener.getsockname()[1], heard, thread
+        return listener.getsockname()[1], received, thread
 
     yield start
     listener.close()
@@ -80,11 +80,11 @@ def listening():
 
 @pytest.mark.parametrize("order", [("127.0.0.9", "127.0.0.1"), ("127.0.0.1", "127.0.0.9")])
 def test_a_broker_with_one_dead_address_is_reached(session, names, listening, order):
-    port, heard, thread = listening()
+    port, received, thread = listening()
     names(*order)
     session(port=port).dial()
     thread.join(10)
-    assert heard[0][:1] == b"\x10", "CONNECT"
+    assert received[0][:1] == b"\x10", "CONNECT"
 
 
 def test_a_silent_address_takes_a_part_of_the_time_only(session, names):
@@ -128,7 +128,7 @@ def test_every_key_of_the_policy_means_what_it_does_for_probes(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(issued).configure_cert(context)
     names("127.0.0.1")
-    port, heard, thread = listening(context)
+    port, received, thread = listening(context)
     policy = replace(TlsPolicy(ca=str(tmp_path / "ca.pem")), **changed)
     asked = session(port=port, encrypted=True, tls=policy)
     if refused:
@@ -137,7 +137,7 @@ def test_every_key_of_the_policy_means_what_it_does_for_probes(
     else:
         asked.dial()
         thread.join(10)
-        assert heard[0][:1] == b"\x10"
+        assert received[0][:1] == b"\x10"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def read(at, reason=Reason.OK, failures=0, endpoint="mfa/door"):
 
 
 @pytest.fixture
-def told():
+def explained():
     """Two services, both explained at 100."""
     unexplained = Unexplained(site("mfa", "sms"))
     assert unexplained.due(100.0) == ["mfa", "sms"]
@@ -41,13 +41,13 @@ def told():
     return unexplained, 100.0 + SOON
 
 
-def test_each_is_explained_at_the_start_and_then_nothing_is_due(told):
-    unexplained, at = told
+def test_each_is_explained_at_the_start_and_then_nothing_is_due(explained):
+    unexplained, at = explained
     assert unexplained.due(at + 3600.0) == []
 
 
-def test_readings_that_repeat_themselves_are_told_once_a_minute(told):
-    unexplained, at = told
+def test_readings_that_repeat_themselves_are_explained_once_a_minute(explained):
+    unexplained, at = explained
     for second in range(1, 60):
         unexplained.offer([read(at + second)])
         assert unexplained.due(at + second) == []
@@ -64,22 +64,22 @@ MOVED = [
 
 
 @pytest.mark.parametrize("effect", MOVED, ids=lambda e: type(e).__name__)
-def test_what_moved_is_told_soon_and_once(told, effect):
-    unexplained, at = told
+def test_what_moved_is_explained_soon_and_once(explained, effect):
+    unexplained, at = explained
     unexplained.offer([read(at), effect, effect])
     assert unexplained.due(at + SOON - 0.1) == []
     assert unexplained.due(at + SOON) == ["mfa"]
     assert unexplained.due(at + LATER) == []
 
 
-def test_an_overlay_may_concern_every_service(told):
-    unexplained, at = told
+def test_an_overlay_may_concern_every_service(explained):
+    unexplained, at = explained
     unexplained.offer([OverlaysChanged(at, OverlayKind.DRILL, True)])
     assert unexplained.due(at + SOON) == ["sms", "mfa"]
 
 
-def test_what_belongs_to_no_service_is_nothing(told):
-    unexplained, at = told
+def test_what_belongs_to_no_service_is_nothing(explained):
+    unexplained, at = explained
     unexplained.offer([read(at, endpoint="witness/canary"), Sounded(at, Sound.CHIRP)])
     assert unexplained.due(at + 3600.0) == []
 
@@ -92,8 +92,8 @@ def test_of_many_only_a_few_at_once_the_longest_waiting_first():
     assert [name for each in found for name in each] == names
 
 
-def test_a_reload_that_offers_all_there_is_again_moves_nothing(told):
-    unexplained, at = told
+def test_a_reload_that_offers_all_there_is_again_moves_nothing(explained):
+    unexplained, at = explained
     standing = [
         ServiceChanged(at, ServiceView("mfa", Verdict.OK, since=1.0)),
         ServiceChanged(at, ServiceView("sms", Verdict.OK, since=1.0)),

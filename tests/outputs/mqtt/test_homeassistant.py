@@ -95,7 +95,7 @@ def test_only_what_is_allowed_and_wired_is_there(house):
     assert not {"acknowledge", "lamp_test", "maintenance", "buzzer", "lamp_red"} & names
 
 
-def test_ids_that_meet_are_told_apart(house, endpoint):
+def test_ids_that_meet_are_kept_apart(house, endpoint):
     site = Site(
         id="lab",
         services=(

@@ -32,12 +32,12 @@ def online(listener):
     return listener.kept.get(AVAILABILITY) == "online"
 
 
-def heard(listener):
-    return [(m.topic.removeprefix(f"{BASE}/"), m.payload.decode()) for m in listener.heard]
+def messages(listener):
+    return [(m.topic.removeprefix(f"{BASE}/"), m.payload.decode()) for m in listener.received]
 
 
 def of(listener, path):
-    return [payload for topic, payload in heard(listener) if topic == path]
+    return [payload for topic, payload in messages(listener) if topic == path]
 
 
 def take_over(port):
@@ -61,13 +61,13 @@ def test_on_reconnect_the_states_come_before_online(broker, listen, beacon, hous
     intruder = take_over(broker.port)
     try:
         listener.until(lambda: not online(listener), "the last will")
-        seen = len(listener.heard)
+        seen = len(listener.received)
         tell_all(one, Verdict.GRAY_FAILURE)
     finally:
         intruder.disconnect()
         intruder.loop_stop()
     listener.until(lambda: online(listener), "that it is back", 20.0)
-    after = heard(listener)[seen:]
+    after = messages(listener)[seen:]
     until_online = after[: after.index(("availability", "online"))]
     verdicts = {json.loads(p)["verdict"] for t, p in until_online if t in ("state", "service/sms")}
     assert verdicts == {"gray_failure"}
@@ -168,16 +168,16 @@ def test_a_reload_that_moves_the_base_takes_everything_along(broker, listen, bea
     late.until(lambda: late.kept.get(there) == "online" and description in late.kept, "all of it")
     assert {topic.partition("/")[0] for topic in late.kept} == {"elsewhere", prefix}
     assert f'"{BASE}/' not in late.kept[description]
-    said = heard(listener)
-    old = [n for n, (topic, payload) in enumerate(said) if topic == CONFIG and BASE in payload]
-    emptied = [n for n, (topic, payload) in enumerate(said) if topic != CONFIG and not payload]
+    sent = messages(listener)
+    old = [n for n, (topic, payload) in enumerate(sent) if topic == CONFIG and BASE in payload]
+    emptied = [n for n, (topic, payload) in enumerate(sent) if topic != CONFIG and not payload]
     assert max(old) < min(emptied), "who still reads a topic would complain of an empty state"
-    told = next(n for n in range(max(old) + 1, len(said)) if said[n][0] == CONFIG)
-    assert told < min(emptied)
-    assert ((CONFIG, "") in said) is (prefix == "ha"), "entities stay what people made of them"
+    described = next(n for n in range(max(old) + 1, len(sent)) if sent[n][0] == CONFIG)
+    assert described < min(emptied)
+    assert ((CONFIG, "") in sent) is (prefix == "ha"), "entities stay what people made of them"
 
 
-def test_a_stalled_judge_is_told_by_the_thread_that_listens(broker, listen, beacon, house):
+def test_a_stalled_judge_is_published_by_the_thread_that_listens(broker, listen, beacon, house):
     broker.start()
     one = beacon(house(broker.port), judged=True)
     tell_all(one)
@@ -193,7 +193,7 @@ def test_a_stalled_judge_is_told_by_the_thread_that_listens(broker, listen, beac
     listener.until(lambda: listener.json("service/sms")["verdict"] == "ok", "its services too")
 
 
-def test_a_judge_that_stalls_while_the_broker_is_away_is_never_told_as_well(
+def test_a_judge_that_stalls_while_the_broker_is_away_is_never_published_as_well(
     broker, listen, beacon, house, quick, eventually
 ):
     one = beacon(house(broker.port), replace(quick, first_retry=0.5, last_retry=0.5), judged=True)

@@ -72,8 +72,8 @@ def standing(listener):
 
 
 def settled(listener):
-    """Whether the description, and everything after it, was heard by one who was there before."""
-    topics = [m.topic.removeprefix(f"{BASE}/") for m in listener.heard]
+    """Whether the description, and everything after it, reached one who listened before."""
+    topics = [m.topic.removeprefix(f"{BASE}/") for m in listener.received]
     return topics.count("info") == 2 and set(topics[topics.index(CONFIG) :]) >= STANDING
 
 
@@ -115,11 +115,11 @@ def test_a_clean_stop_says_offline_after_the_last_change(broker, listen, beacon,
     one.output.stop(5.0)
     listener.until(lambda: listener.kept[f"{BASE}/availability"] == "offline", "the goodbye")
     assert listener.json("state")["verdict"] == "blind"
-    assert listener.heard[-1].topic == f"{BASE}/availability"
+    assert listener.received[-1].topic == f"{BASE}/availability"
 
 
 @BOTH
-def test_a_broker_that_forgot_everything_is_told_the_present(
+def test_a_broker_that_forgot_everything_gets_the_present(
     broker, listen, beacon, house, protocol, eventually, caplog
 ):
     caplog.set_level(logging.INFO)
@@ -230,15 +230,15 @@ def test_a_wrong_password_is_logged_once_with_its_cause(
     eventually(lambda: "as mfa-beacon-lab" in log.read_text(), "a session")
 
 
-def test_sessions_that_do_not_last_are_told(beacon, broker, house, quick, eventually, caplog):
+def test_sessions_that_do_not_last_are_logged(beacon, broker, house, quick, eventually, caplog):
     """MQTT 3.1.1 has no reason for it: nobody is blamed for what we do not know."""
     broker.start()
     pace = replace(quick, settled=5.0)
     both = [beacon(house(broker.port, protocol="3.1.1"), pace) for _ in range(2)]
     unsaid = "MQTT: no session lasts 5 s: the connection was lost, and the broker gave no reason"
     eventually(lambda: sum(c.startswith(unsaid) for c in causes(caplog)) >= 2, "what is wrong")
-    told = [cause for cause in causes(caplog) if cause.startswith(unsaid)]
-    assert all("look for mfa-beacon-lab in the broker's log" in cause for cause in told)
+    named = [cause for cause in causes(caplog) if cause.startswith(unsaid)]
+    assert all("look for mfa-beacon-lab in the broker's log" in cause for cause in named)
     assert "another client" not in caplog.text
     assert len(caplog.records) < 20, caplog.text
     for one in both:
@@ -252,14 +252,14 @@ def with_words(reason, words):
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "shown"),
     [
         (b"\x20", "the broker refuses us: Quota exceeded (too many, *** and gone)"),
         (b"\xe0", "the broker ended it: Quota exceeded (too many, *** and gone)"),
     ],
 )
-def test_the_brokers_own_words_are_told_without_our_password(
-    beacon, house, quick, kind, told, eventually, caplog
+def test_the_brokers_own_words_are_logged_without_our_password(
+    beacon, house, quick, kind, shown, eventually, caplog
 ):
     tail = with_words(0x97, "too many, hunter2-7f3a and gone")
     head = b"\x00" if kind == b"\x20" else b""
@@ -268,7 +268,7 @@ def test_the_brokers_own_words_are_told_without_our_password(
     with contextlib.closing(Fake({CONNECT: lambda _: packet})) as fake:
         login = {"username": "beacon", "password": Secret("hunter2-7f3a")}
         one = beacon(house(fake.port, **login), replace(quick, farewell=0.2))
-        eventually(lambda: any(told in c for c in causes(caplog)), told)
+        eventually(lambda: any(shown in c for c in causes(caplog)), shown)
         one.output.stop(5.0)
     assert "hunter2" not in caplog.text
 
@@ -276,11 +276,11 @@ def test_the_brokers_own_words_are_told_without_our_password(
 def test_another_client_is_named_when_the_broker_says_so(beacon, house, quick, eventually, caplog):
     with contextlib.closing(Fake(V5)) as fake:
         one = beacon(house(fake.port), replace(quick, settled=5.0, farewell=0.2))
-        told = (
+        shown = (
             "no session lasts 5 s: the broker ended it: Session taken over: another client uses"
             " this id (mfa-beacon-lab); give every beacon its `site`"
         )
-        eventually(lambda: any(told in c for c in causes(caplog)), "what the broker said")
+        eventually(lambda: any(shown in c for c in causes(caplog)), "what the broker answered")
         one.output.stop(5.0)
 
 
@@ -522,7 +522,7 @@ def test_what_is_no_longer_there_is_removed_first(broker, listen, beacon, house)
     beacon(house(broker.port))
 
     def configs():
-        return [m.payload for m in listener.heard if m.topic == CONFIG]
+        return [m.payload for m in listener.received if m.topic == CONFIG]
 
     listener.until(lambda: len(configs()) == 3, "stubs and the final message")
     stubs, final = (json.loads(c)["cmps"] for c in configs()[1:])

@@ -20,7 +20,7 @@ BASE = "mfa-beacon/lab"
 
 @dataclass
 class Inbox:
-    """What came in by `push`, and what is said of it."""
+    """What came in by `push`, and how it is answered."""
 
     clock: Clock
     taken: list[tuple[str, Pushed]] = field(default_factory=list)
@@ -44,8 +44,8 @@ class Inbox:
             raise self.deny.pop()
         self.taken.append((endpoint, pushed))
 
-    def say(self, endpoint: str = "sign-in/portal", retained: bool = False, **told: Any) -> None:
-        body = json.dumps({"reason": "ok"} | told).encode()
+    def say(self, endpoint: str = "sign-in/portal", retained: bool = False, **members: Any) -> None:
+        body = json.dumps({"reason": "ok"} | members).encode()
         self.push.receive(endpoint, body, retained=retained)
         self.push.turn()
 
@@ -135,7 +135,7 @@ def test_what_is_published_is_taken_and_what_is_retained_is_not(
     at = f"{BASE}/push/sign-in/portal"
     somebody.say(at, '{"reason": "unreachable"}', retain=True)
     beacon(house(broker.port, protocol=protocol), push=live.push)
-    # Said after it has subscribed, and heard by the broker in that order.
+    # Published after it has subscribed; the broker receives both in that order.
     somebody.until(lambda: somebody.kept.get(f"{BASE}/availability") == "online", "online")
     assert live.open == 1
     somebody.say(at, '{"reason": "ok", "latency_ms": 250}')

@@ -1,4 +1,4 @@
-"""The order of what is said in one connection, on a clock that stands still."""
+"""The order of what is published in one connection, on a clock that stands still."""
 
 import json
 import random
@@ -27,17 +27,17 @@ class Line:
 
     congested: bool = False
     arrived: list = field(default_factory=list)
-    said: list = field(default_factory=list)
+    sent: list = field(default_factory=list)
 
     def publish(self, message):
         empty = "" if message.payload else "no "
-        self.said.append(empty + message.topic.removeprefix(f"{BASE}/"))
+        self.sent.append(empty + message.topic.removeprefix(f"{BASE}/"))
 
     def subscribe(self, subscriptions):
-        self.said += [f"subscribe {each.topics}" for each in subscriptions]
+        self.sent += [f"subscribe {each.topics}" for each in subscriptions]
 
     def unsubscribe(self, topics):
-        self.said += [f"unsubscribe {topic}" for topic in topics]
+        self.sent += [f"unsubscribe {topic}" for topic in topics]
 
     def takes(self, topic, payload=b"", retain=False):
         message = MQTTMessage(topic=topic.encode())
@@ -61,46 +61,46 @@ def setup(clock):
 
 
 @pytest.fixture
-def talk(house, clock, words, setup):
-    """A conversation that has begun, its line, and the outbox it reads from."""
+def begun(house, clock, words, setup):
+    """A session that has begun, its line, and the outbox it reads from."""
     of_it = setup(house())
     outbox = Outbox(of_it.topics, clock, lambda topics: topics.info(0.0, "pi"))
     line = Line()
-    conversation = Session(
+    session = Session(
         line, of_it, outbox=outbox, clock=clock, rng=random.Random(1), pace=SessionTimes()
     )
     outbox.offer([words(clock.monotonic()).overall()])
-    conversation.begin()
-    return conversation, line, outbox
+    session.begin()
+    return session, line, outbox
 
 
 STATES = ["info", "state", "incident", "silence"]
 
 
-def test_the_state_does_not_wait_for_the_description(talk):
-    _, line, _ = talk
-    assert line.said == STATES
+def test_the_state_does_not_wait_for_the_description(begun):
+    _, line, _ = begun
+    assert line.sent == STATES
 
 
-def test_it_is_online_once_description_and_states_are_there(talk, clock, house):
-    conversation, line, _ = talk
-    line.said.clear()
+def test_it_is_online_once_description_and_states_are_there(begun, clock, house):
+    session, line, _ = begun
+    line.sent.clear()
     clock.advance(1.9)
-    conversation.turn()
-    assert line.said == []
-    assert 0 < conversation.due() < 0.2
+    session.turn()
+    assert line.sent == []
+    assert 0 < session.due() < 0.2
     clock.advance(0.1)
-    conversation.turn()
+    session.turn()
     ours = config_topic(house())
-    assert line.said == [f"unsubscribe {ours}", *READ_BACK, ours, *STATES, "availability"]
+    assert line.sent == [f"unsubscribe {ours}", *READ_BACK, ours, *STATES, "availability"]
 
 
-def test_with_the_description_in_place_it_is_online_at_once(talk, house, setup):
-    conversation, line, _ = talk
-    line.said.clear()
+def test_with_the_description_in_place_it_is_online_at_once(begun, house, setup):
+    session, line, _ = begun
+    line.sent.clear()
     line.takes(config_topic(house()), setup(house()).description.payload.encode(), retain=True)
-    conversation.turn()
-    assert line.said == ["availability"]
+    session.turn()
+    assert line.sent == ["availability"]
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_with_the_description_in_place_it_is_online_at_once(talk, house, setup):
         (b'{"cmps": {"service_gone": {"p": "sensor"}}}', 2),  # what has gone is removed first
     ],
 )
-def test_another_description_is_replaced_and_the_states_said_again(talk, house, old, times):
-    conversation, line, _ = talk
-    line.said.clear()
+def test_another_description_is_replaced_and_the_states_published_again(begun, house, old, times):
+    session, line, _ = begun
+    line.sent.clear()
     line.takes(config_topic(house()), old, retain=True)
-    conversation.turn()
-    assert line.said == [*[config_topic(house())] * times, *STATES, "availability"]
+    session.turn()
+    assert line.sent == [*[config_topic(house())] * times, *STATES, "availability"]
 
 
 def test_nothing_is_subscribed_to_for_pushes_that_cannot_come(setup, house):
@@ -131,11 +131,11 @@ def test_without_a_description_it_is_online_after_the_states(house, clock, setup
     Session(
         line, of_it, outbox=outbox, clock=clock, rng=random.Random(1), pace=SessionTimes()
     ).begin()
-    assert line.said == ["info", "availability"]
+    assert line.sent == ["info", "availability"]
 
 
-def test_an_endpoint_is_written_on_a_change_else_once_a_minute(talk, words):
-    _, _, outbox = talk
+def test_an_endpoint_is_written_on_a_change_else_once_a_minute(begun, words):
+    _, _, outbox = begun
     say = words(100.0)
     list(outbox.changes(once=True))
 
@@ -149,10 +149,10 @@ def test_an_endpoint_is_written_on_a_change_else_once_a_minute(talk, words):
     assert written(92, **slow, health=Health.DEGRADED) == ["92"]
 
 
-def test_what_cannot_be_written_costs_its_topic_only_and_what_repeats_is_not_said(
-    talk, words, caplog
+def test_what_cannot_be_written_costs_its_topic_only_and_what_repeats_is_not_published(
+    begun, words, caplog
 ):
-    _, _, outbox = talk
+    _, _, outbox = begun
     say = words(0.0)
     list(outbox.changes(once=True))
     changed = [say.read(latency=float("nan")), say.overall(Verdict.OUTAGE)]
@@ -163,29 +163,29 @@ def test_what_cannot_be_written_costs_its_topic_only_and_what_repeats_is_not_sai
     assert list(outbox.changes(once=True)) == []
 
 
-def test_an_event_waits_until_it_is_online_and_comes_after_the_state(talk, clock, words):
-    conversation, line, outbox = talk
-    line.said.clear()
+def test_an_event_waits_until_it_is_online_and_comes_after_the_state(begun, clock, words):
+    session, line, outbox = begun
+    line.sent.clear()
     say = words(clock.monotonic())
     opened = Announced(say.at, Announcement.OPENED, "sign-in", Verdict.OUTAGE)
     effects = [opened, say.read(), say.overall(Verdict.OUTAGE), say.service(Verdict.OUTAGE)]
     outbox.offer(effects)
-    conversation.turn()
-    assert line.said == ["state", "service/sign-in", "endpoint/sign-in/portal"]
-    line.said.clear()
+    session.turn()
+    assert line.sent == ["state", "service/sign-in", "endpoint/sign-in/portal"]
+    line.sent.clear()
     clock.advance(2.0)
-    conversation.turn()
-    assert line.said[-2:] == ["availability", "event"]
-    line.said.clear()
+    session.turn()
+    assert line.sent[-2:] == ["availability", "event"]
+    line.sent.clear()
     read = say.read(reason=Reason.DEADLINE)
     outbox.offer([opened, read, say.overall(Verdict.GRAY_FAILURE), say.service(Verdict.OK)])
-    conversation.turn()
-    assert line.said == ["state", "service/sign-in", "event", "endpoint/sign-in/portal"]
+    session.turn()
+    assert line.sent == ["state", "service/sign-in", "event", "endpoint/sign-in/portal"]
 
 
-def test_what_became_nobodys_is_emptied(talk, house, clock):
-    conversation, line, _ = talk
-    line.said.clear()
+def test_what_became_nobodys_is_emptied(begun, house, clock):
+    session, line, _ = begun
+    line.sent.clear()
     for path in (
         "service/sms",
         "endpoint/sms/gateway",
@@ -199,43 +199,43 @@ def test_what_became_nobodys_is_emptied(talk, house, clock):
         line.takes(f"{BASE}/{path}", b"{}", retain=True)
         line.takes(f"{BASE}/{path}", b"", retain=True)
     line.takes(f"{BASE}/service/live", b"{}")
-    conversation.turn()
-    assert line.said == []
+    session.turn()
+    assert line.sent == []
     clock.advance(2.0)
-    conversation.turn()
-    assert config_topic(house()) in line.said
-    line.said.clear()
+    session.turn()
+    assert config_topic(house()) in line.sent
+    line.sent.clear()
     line.takes(f"{BASE}/service/late", b"{}", retain=True)
     clock.advance(4.9)
-    conversation.turn()
-    assert line.said == [], "Home Assistant needs a moment to forget who reads them"
-    assert 0 < conversation.due() < 0.2
+    session.turn()
+    assert line.sent == [], "Home Assistant needs a moment to forget who reads them"
+    assert 0 < session.due() < 0.2
     clock.advance(0.1)
-    conversation.turn()
-    assert line.said == [f"no {path}" for path in gone]
+    session.turn()
+    assert line.sent == [f"no {path}" for path in gone]
 
 
 # --- a reload -----------------------------------------------------------------------
 
 
 @pytest.fixture
-def settled(talk, clock, words):
-    """A conversation in which everything of the house was said."""
-    conversation, line, outbox = talk
+def settled(begun, clock, words):
+    """A session in which everything of the house was published."""
+    session, line, outbox = begun
     outbox.offer(words(0.0).standing())
     clock.advance(2.0)
-    conversation.turn()
-    line.said.clear()
-    return conversation, line, outbox
+    session.turn()
+    line.sent.clear()
+    return session, line, outbox
 
 
 def reload(settled, of_it, words, keep=lambda effect: True):
-    conversation, line, outbox = settled
+    session, line, outbox = settled
     outbox.follow(of_it.topics)
     outbox.offer([effect for effect in words(0.0).standing() if keep(effect)])
-    conversation.follow(of_it)
-    conversation.turn()
-    return line.said
+    session.follow(of_it)
+    session.turn()
+    return line.sent
 
 
 def test_a_reload_that_changes_nothing_says_nothing(settled, setup, house, words):
@@ -259,18 +259,18 @@ def test_what_a_reload_takes_away_is_emptied(settled, setup, house, words, clock
         name = getattr(effect, "endpoint", getattr(getattr(effect, "service", None), "id", ""))
         return name not in gone
 
-    said = reload(settled, setup(fresh), words, keep)
+    sent = reload(settled, setup(fresh), words, keep)
     ours = config_topic(house())
-    assert said.count(ours) == 2, "what goes is taken from the description, then the new one"
-    assert "availability" not in said
-    assert not [path for path in said if path.removeprefix("no ") in LEAVING]
-    said.clear()
+    assert sent.count(ours) == 2, "what goes is taken from the description, then the new one"
+    assert "availability" not in sent
+    assert not [path for path in sent if path.removeprefix("no ") in LEAVING]
+    sent.clear()
     clock.advance(5.0)
     settled[0].turn()
-    assert sorted(said) == sorted(f"no {path}" for path in LEAVING)
+    assert sorted(sent) == sorted(f"no {path}" for path in LEAVING)
 
 
-def test_what_changed_just_before_it_left_is_not_said(settled, setup, house, words):
+def test_what_changed_just_before_it_left_is_not_published(settled, setup, house, words):
     _, _, outbox = settled
     site = house().watched
     outbox.offer([words(0.0).service(Verdict.OUTAGE, id="sms")])
@@ -283,33 +283,33 @@ def test_what_a_second_reload_brings_back_is_not_emptied(settled, setup, house, 
     reload(settled, setup(house(site=replace(site, witnesses=()))), words, lambda effect: (
         getattr(effect, "endpoint", "") != "witness/canary"
     ))  # fmt: skip
-    said = reload(settled, setup(house()), words)
-    assert "witness/canary" in said
+    sent = reload(settled, setup(house()), words)
+    assert "witness/canary" in sent
     clock.advance(5.0)
     settled[0].turn()
-    assert "no witness/canary" not in said
+    assert "no witness/canary" not in sent
 
 
 def test_a_changed_prefix_empties_the_old_description(settled, setup, house, words):
     fresh = house(discovery=Discovery(prefix="ha"))
-    said = reload(settled, setup(fresh), words)
-    assert said[:3] == ["unsubscribe homeassistant/status", "subscribe ha/status",
+    sent = reload(settled, setup(fresh), words)
+    assert sent[:3] == ["unsubscribe homeassistant/status", "subscribe ha/status",
                         f"no {config_topic(house())}"]  # fmt: skip
-    assert said[3] == config_topic(fresh)
-    assert "availability" not in said
+    assert sent[3] == config_topic(fresh)
+    assert "availability" not in sent
 
 
 def test_description_switched_off_by_a_reload_is_emptied(settled, setup, house, words):
     fresh = house(discovery=Discovery(enabled=False))
-    said = reload(settled, setup(fresh), words)
-    assert said == ["unsubscribe homeassistant/status", f"no {config_topic(house())}"]
+    sent = reload(settled, setup(fresh), words)
+    assert sent == ["unsubscribe homeassistant/status", f"no {config_topic(house())}"]
 
 
 # --- a judge that has stalled ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("beats", [True, False])
-def test_a_stalled_judge_is_told_and_its_last_words_do_not_stand(house, clock, setup, words, beats):
+def test_a_stalled_judge_is_published_in_place_of_its_last_state(house, clock, setup, words, beats):
     """Also one that hangs before its first beat."""
     outbox = Outbox(setup(house()).topics, clock, lambda topics: topics.info(0.0, "pi"))
     heart = Heartbeat(clock)
@@ -318,8 +318,8 @@ def test_a_stalled_judge_is_told_and_its_last_words_do_not_stand(house, clock, s
     def after(seconds):
         clock.advance(seconds)
         outbox.stall(watch.look())
-        said = {m.topic.removeprefix(f"{BASE}/"): m.payload for m in outbox.changes(once=True)}
-        return {path: json.loads(payload) for path, payload in said.items()}
+        sent = {m.topic.removeprefix(f"{BASE}/"): m.payload for m in outbox.changes(once=True)}
+        return {path: json.loads(payload) for path, payload in sent.items()}
 
     outbox.offer(words(clock.monotonic()).standing())
     assert after(1.0)["state"]["verdict"] == "ok"
@@ -327,21 +327,21 @@ def test_a_stalled_judge_is_told_and_its_last_words_do_not_stand(house, clock, s
         heart.beat()
     for _ in range(4 if beats else 3):
         assert after(1.0) == {}
-    said = after(1.0)
-    assert said["state"]["verdict"] == "blind"
-    assert (said["state"]["problem"], said["state"]["blind"]) == (True, True)
-    assert set(said["state"]["services"].values()) <= {"blind"}
+    sent = after(1.0)
+    assert sent["state"]["verdict"] == "blind"
+    assert (sent["state"]["problem"], sent["state"]["blind"]) == (True, True)
+    assert set(sent["state"]["services"].values()) <= {"blind"}
     for service in ("service/sign-in", "service/sms"):
-        assert said[service]["verdict"] == "blind"
-        assert "stalled" in said[service]["explanation"]
-    assert said["health"]["stalled"] is True
-    assert said["health"]["loop_lag_ms"] == 5000
-    said = [path for _ in range(120) for path in after(1.0)]
-    assert said == ["health", "health"], "each minute, so that it does not expire"
+        assert sent[service]["verdict"] == "blind"
+        assert "stalled" in sent[service]["explanation"]
+    assert sent["health"]["stalled"] is True
+    assert sent["health"]["loop_lag_ms"] == 5000
+    sent = [path for _ in range(120) for path in after(1.0)]
+    assert sent == ["health", "health"], "each minute, so that it does not expire"
     heart.beat()
-    said = after(1.0)
-    assert {each["verdict"] for path, each in said.items() if path != "health"} == {"ok"}
-    assert "health" not in said, "the judge says by itself that it was late"
+    sent = after(1.0)
+    assert {each["verdict"] for path, each in sent.items() if path != "health"} == {"ok"}
+    assert "health" not in sent, "the judge says by itself that it was late"
 
 
 def test_one_who_was_stopped_as_well_waits_for_one_more_beat(clock):
@@ -358,61 +358,61 @@ def test_one_who_was_stopped_as_well_waits_for_one_more_beat(clock):
     assert watch.look() is None
 
 
-def test_home_assistant_is_given_one_to_five_seconds(talk, clock, house):
-    conversation, line, _ = talk
+def test_home_assistant_is_given_one_to_five_seconds(begun, clock, house):
+    session, line, _ = begun
     clock.advance(2.0)
-    conversation.turn()
-    line.said.clear()
+    session.turn()
+    line.sent.clear()
     line.takes(birth_topic(house()), b"online")
-    conversation.turn()
-    assert 1.0 <= conversation.due() <= 5.0
+    session.turn()
+    assert 1.0 <= session.due() <= 5.0
     clock.advance(0.99)
-    conversation.turn()
-    assert line.said == []
+    session.turn()
+    assert line.sent == []
     clock.advance(4.01)
-    conversation.turn()
-    assert line.said == [config_topic(house()), *STATES, "availability"]
-    line.said.clear()
+    session.turn()
+    assert line.sent == [config_topic(house()), *STATES, "availability"]
+    line.sent.clear()
     line.takes(birth_topic(house()), b"offline")
-    conversation.turn()
-    assert conversation.due() > 5.0
+    session.turn()
+    assert session.due() > 5.0
 
 
-def test_everything_again_each_five_minutes(talk, clock, house):
-    conversation, line, _ = talk
+def test_everything_again_each_five_minutes(begun, clock, house):
+    session, line, _ = begun
     clock.advance(2.0)
-    conversation.turn()
-    line.said.clear()
+    session.turn()
+    line.sent.clear()
     clock.advance(298.0)
-    conversation.turn()
-    assert line.said == [config_topic(house()), *STATES, "availability"]
-    line.said.clear()
+    session.turn()
+    assert line.sent == [config_topic(house()), *STATES, "availability"]
+    line.sent.clear()
     clock.advance(299.0)
-    conversation.turn()
-    assert line.said == []
+    session.turn()
+    assert line.sent == []
 
 
-def test_a_broker_that_does_not_take_gets_only_the_latest(talk, clock, words):
-    conversation, line, outbox = talk
-    line.said.clear()
+def test_a_broker_that_does_not_take_gets_only_the_latest(begun, clock, words):
+    session, line, outbox = begun
+    line.sent.clear()
     line.congested = True
     for verdict in (Verdict.DEGRADED, Verdict.OUTAGE, Verdict.RECOVERING):
         outbox.offer([words(clock.monotonic()).overall(verdict)])
-        conversation.turn()
-    assert line.said == []
+        session.turn()
+    assert line.sent == []
     line.congested = False
-    conversation.turn()
-    assert line.said == ["state"]
+    session.turn()
+    assert line.sent == ["state"]
 
 
-def test_a_message_that_breaks_costs_only_itself(talk, clock, house, caplog):
-    conversation, line, _ = talk
+def test_a_message_that_breaks_costs_only_itself(begun, clock, house, caplog):
+    session, line, _ = begun
     birth = MQTTMessage(topic=birth_topic(house()).encode())
     birth.payload = b"online"
     line.arrived += [MQTTMessage(topic=b"\xff"), birth]
-    conversation.turn()
+    session.turn()
     assert "a message could not be handled" in caplog.text
     clock.advance(5.0)
-    line.said.clear()
-    conversation.turn()
-    assert config_topic(house()) in line.said
+    line.sent.clear()
+    session.turn()
+    assert config_topic(house()) in line.sent

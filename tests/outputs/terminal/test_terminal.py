@@ -197,13 +197,13 @@ def incident(**settings: object) -> IncidentView:
     return IncidentView(**{**given_first, **rest, **settings})  # type: ignore[arg-type]
 
 
-def test_the_incident_line_tells_who_when_and_what_more(view: TerminalScreen):
+def test_the_incident_line_shows_who_when_and_what_more(view: TerminalScreen):
     take(view, IncidentChanged(30.0, incident(), 0))
     text = shown(view, 40.0)
     assert "Incident 7: Entra MFA open since 04:39:30 (10 s)" in text
     assert "first out: entra-mfa/sign-in · not acknowledged" in text
-    told = incident(acknowledged=True, acknowledged_by="anna", vendor_lead=125.0)
-    take(view, IncidentChanged(50.0, told, 2))
+    acknowledged_incident = incident(acknowledged=True, acknowledged_by="anna", vendor_lead=125.0)
+    take(view, IncidentChanged(50.0, acknowledged_incident, 2))
     line = " ".join(shown(view, 60.0).split())
     assert "acknowledged by anna · 2 min 05 s before the vendor · and 2 more" in line
     take(view, IncidentChanged(70.0, incident(acknowledged=True), 0))
@@ -292,7 +292,7 @@ def test_events_are_listed_in_order_of_time_with_their_words(view: TerminalScree
     ]
 
 
-def test_the_log_leaves_room_for_the_rest_and_is_bounded(view: TerminalScreen):
+def test_the_log_leaves_space_for_the_rest_and_is_bounded(view: TerminalScreen):
     for second in range(1000):
         view.note(float(second), f"line {second}")
     view.caption = "a caption of many words " * 5 + "and an end"

@@ -7,20 +7,20 @@ from beacon.core.indication import Colour
 from beacon.outputs.tower.channels import walk, wiring
 
 
-class Told:
-    """Lines that write down what they are told."""
+class RecordedLines:
+    """Lines that record every call."""
 
     def __init__(self) -> None:
-        self.said: list[object] = []
+        self.calls: list[object] = []
 
     def set(self, channel: str, lit: bool) -> None:
-        self.said.append((channel, lit))
+        self.calls.append((channel, lit))
 
     def pressed(self) -> bool:
         return False
 
     def close(self) -> None:
-        self.said.append("closed")
+        self.calls.append("closed")
 
 
 def test_wiring_lists_lamps_from_the_top_then_buzzer_and_relay(make_tower: Callable[..., Tower]):
@@ -30,10 +30,10 @@ def test_wiring_lists_lamps_from_the_top_then_buzzer_and_relay(make_tower: Calla
 
 
 def test_the_walk_lights_one_output_at_a_time_and_says_which(make_tower: Callable[..., Tower]):
-    lines = Told()
+    lines = RecordedLines()
     tower = make_tower(lamps={Colour.RED: 17, Colour.AMBER: 27}, alive_relay=None)
-    walk(tower, lines, lines.said.append, lines.said.append)
-    assert lines.said == [
+    walk(tower, lines, lines.calls.append, lines.calls.append)
+    assert lines.calls == [
         "red", ("red", True), 1.0, ("red", False),
         "amber", ("amber", True), 1.0, ("amber", False),
         "buzzer", ("buzzer", True), 0.2, ("buzzer", False),

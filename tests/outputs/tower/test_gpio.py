@@ -1,4 +1,4 @@
-"""Pins taken, refused and released; gpiozero is real, lgpio is told what to answer."""
+"""Pins taken, refused and released; gpiozero is real, lgpio's answers are scripted."""
 
 import os
 import sys

@@ -96,13 +96,13 @@ def test_a_sound_and_a_lamp_test_reach_the_lines(rig: Rig):
 
 
 def test_an_observer_hears_what_is_shown_now_and_on_each_change(rig: Rig):
-    heard: SimpleQueue[Shown] = SimpleQueue()
+    shown_states: SimpleQueue[Shown] = SimpleQueue()
     rig.light.start()
-    rig.light.observe(heard.put)
+    rig.light.observe(shown_states.put)
     rig.light.offer([RED])
-    shown = heard.get(timeout=5)
+    shown = shown_states.get(timeout=5)
     while shown.lamps.get(Colour.RED) != "fast":
-        shown = heard.get(timeout=5)
+        shown = shown_states.get(timeout=5)
     assert shown.lamps[Colour.GREEN] == "off"
     rig.light.stop(2.0)
 

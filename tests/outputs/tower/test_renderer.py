@@ -43,11 +43,11 @@ def test_two_lamps_that_change_places_are_never_lit_together(bench: MakeBench):
     b.renderer.show(Indication(red=FAST, amber=ANTI))
     b.run(3.0)
     lit: set[str] = set()
-    for channel, on in b.lines.told:
+    for channel, on in b.lines.written:
         if channel in {"red", "amber"}:
             lit = lit | {channel} if on else lit - {channel}
             assert len(lit) < 2
-    assert len(b.lines.told) > 20
+    assert len(b.lines.written) > 20
 
 
 def test_the_same_indication_again_changes_nothing(bench: MakeBench):
@@ -68,7 +68,7 @@ def test_an_active_low_board_is_driven_low_to_light(bench: MakeBench):
     assert b.did("green") == [(0.0, True)]
 
 
-def test_tower_3_tells_blind_by_two_pulses_in_its_slot(bench: MakeBench):
+def test_tower_3_shows_blind_by_two_pulses_in_its_slot(bench: MakeBench):
     lamps = {Colour.RED: 17, Colour.AMBER: 27, Colour.GREEN: 22}
     b = bench(lamps=lamps)
     b.renderer.show(Indication(red=STEADY, flags=(Flag.BLIND,)))
@@ -206,13 +206,13 @@ class Loose:
         self.inner = inner
         self.broken: set[str] = set()
         self.tried = 0
-        self.told: list[tuple[str, bool]] = []
+        self.written: list[tuple[str, bool]] = []
 
     def set(self, channel: str, lit: bool) -> None:
         if channel in self.broken:
             self.tried += 1
             raise OSError(5, f"{channel} is gone")
-        self.told.append((channel, lit))
+        self.written.append((channel, lit))
         self.inner.set(channel, lit)
 
     def pressed(self) -> bool:

@@ -1,4 +1,4 @@
-"""Pushes over HTTP: tokens, statuses, and nothing told to strangers."""
+"""Pushes over HTTP: tokens, statuses, and nothing shown to strangers."""
 
 import json
 from collections.abc import Callable
@@ -38,14 +38,14 @@ def asked(endpoint: str = "mfa/portal", token: str | None = TOKEN, **more: Any) 
     return WebRequest(**(plain | more))
 
 
-def test_a_push_is_taken_and_told_so():
+def test_a_push_is_taken_and_answered():
     taken = []
     answer = made(lambda *what: taken.append(what))(asked())
     assert (answer.status, answer.document) == (200, {"ok": True, "reason": "ok"})
     assert [endpoint for endpoint, _ in taken] == ["mfa/portal"]
 
 
-def test_what_says_nothing_is_told_so():
+def test_a_push_without_a_reading_is_answered():
     push = WebPush(
         PushGateway({"a/b": Push(token=Secret(TOKEN), format="sendgrid")}, lambda *_: None)
     )
@@ -73,7 +73,7 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize("request_", STRANGERS, ids=lambda each: each.path + each.authorization)
-def test_a_stranger_is_told_the_same_whether_there_is_an_endpoint_or_not(request_, caplog):
+def test_a_stranger_gets_the_same_answer_whether_there_is_an_endpoint_or_not(request_, caplog):
     answer = made(lambda *_: pytest.fail("it was let in"))(request_)
     assert answer == made()(asked("mfa/portal", token=None))
     assert answer.status == 401
@@ -129,12 +129,12 @@ def test_it_is_only_posted_to(method):
     ],
 )
 @pytest.mark.parametrize(
-    ("wait", "told"), [(None, None), (0.01, "1"), (0.6, "1"), (1.0, "1"), (1.1, "2")]
+    ("wait", "header"), [(None, None), (0.01, "1"), (0.6, "1"), (1.0, "1"), (1.1, "2")]
 )
-def test_what_is_denied_is_told_with_its_status(cause, status, wait, told):
+def test_what_is_denied_is_answered_with_its_status(cause, status, wait, header):
     def deny(*_: Any) -> None:
         raise PushDenied(cause, "words", wait)
 
     answer = made(deny)(asked())
-    headers = {} if told is None else {"Retry-After": told}
+    headers = {} if header is None else {"Retry-After": header}
     assert answer == WebAnswer(status, {"ok": False, "error": "words"}, headers)

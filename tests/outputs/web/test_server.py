@@ -45,27 +45,27 @@ class Site:
     def post(self, path: str = "/api/x", **more: Any) -> requests.Response:
         return requests.post(f"{self.url}{path}", timeout=5, **({"json": {}} | more))
 
-    def dial(self, said: bytes = b"") -> socket.socket:
+    def dial(self, request: bytes = b"") -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=5)
-        sock.sendall(said)
+        sock.sendall(request)
         return sock
 
-    def say(self, said: bytes) -> bytes:
+    def say(self, request: bytes) -> bytes:
         """Everything that is answered until the end of the connection."""
-        with self.dial(said) as sock:
+        with self.dial(request) as sock:
             return read(sock)
 
 
 def read(sock: socket.socket) -> bytes:
-    heard = b""
+    answer = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := sock.recv(65536):
-            heard += piece
-    return heard
+            answer += piece
+    return answer
 
 
-def status(heard: bytes) -> int:
-    return int(heard.split(b" ", 2)[1])
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_a_fault_in_an_answer_costs_that_answer(site, caplog):
 
 
 @pytest.mark.parametrize(
-    ("said", "answered"),
+    ("sent", "answered"),
     [
         (b"POST /api/ HTTP/1.1\r\nContent-Length: 65537\r\n\r\n", 413),
         (b"POST /api/ HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
@@ -174,11 +174,11 @@ def test_a_fault_in_an_answer_costs_that_answer(site, caplog):
     ],
     ids=lambda it: repr(it[:60]) if isinstance(it, bytes) else str(it),
 )
-def test_what_is_not_understood_is_refused_and_not_repeated(site, said, answered):
-    heard = site.say(said)
-    assert status(heard) == answered
-    assert b"hunter2" not in heard
-    assert json.loads(heard.partition(b"\r\n\r\n")[2])["ok"] is False
+def test_what_is_not_understood_is_refused_and_not_repeated(site, sent, answered):
+    answer = site.say(sent)
+    assert status(answer) == answered
+    assert b"hunter2" not in answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["ok"] is False
     assert site.asked == []
 
 
@@ -234,17 +234,17 @@ def test_a_trickle_does_not_move_the_deadline(make_site, begin):
     began = time.monotonic()
     with site.dial(begin) as sock:
         sock.settimeout(0.02)
-        heard = b""
+        answer = b""
         while True:  # for ever, if the trickle moved it
             with contextlib.suppress(TimeoutError):
                 piece = sock.recv(4096)
-                heard += piece
+                answer += piece
                 if not piece:
                     break
             with contextlib.suppress(OSError):
                 sock.send(b"x")
     assert time.monotonic() - began > 0.25
-    assert heard == b"" or status(heard) == 408
+    assert answer == b"" or status(answer) == 408
 
 
 def test_the_slow_do_not_keep_the_honest_out(make_site, eventually):

@@ -31,6 +31,7 @@ from beacon.core.inputs import (
     Silence,
     TimePassed,
 )
+from beacon.core.memory import Memory, PaidReading
 from beacon.core.model import (
     Endpoint,
     Evidence,
@@ -50,7 +51,6 @@ from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import OverallKept
 from beacon.core.service.service import ServiceKept
 from beacon.core.service.suppression import Suppression
-from beacon.core.snapshot import Memory, PaidReading
 from beacon.core.tower.alarm import AlarmKept
 from beacon.core.tower.buzzer import BuzzerKept
 from beacon.core.tower.sequences import Stage, Turn
