@@ -19,7 +19,7 @@ page from the tables that the beacon uses. What the lamps mean: [tower](tower.md
 ## Lamps of a verdict
 {lamps}
 
-An alarm is an incident that opens, escalates or relapses.
+An alarm is an incident that opens, escalates, widens or relapses.
 
 ## Sequences
 `tower.sequence` chooses one. The steps are *alarm*, *acknowledge* (the button, a command), *return*
@@ -60,11 +60,13 @@ With `lock_in: false`, in every sequence: {lock_in}.
 | a bypass is still on though all is well | two chirps, then every 60 min |
 
 Openings within {openings:g} s sound once, with the sound of the worst, until somebody acknowledges;
-what opens after that sounds again. There are at most {budget} chirps and re-alarms an hour; the
-chirp of an opening as degraded counts among them. An opening, escalation or relapse to red always
-sounds, and does not count. Taking an acknowledgement back makes no sound; red re-alarms a minute
-later, as if it were new. In quiet hours there is light only; at their end, an unacknowledged red or
-a bypass that is still on sounds once.
+what opens after that sounds again. There are at most {budget} chirps an hour; a drill has a budget of
+its own, which acknowledging refills. Red is outside the budget; the re-alarms of several reds share
+one pulse a minute. Taking an acknowledgement back makes no sound; red re-alarms a minute later, as
+if it were new. In quiet hours there is light only. A sound that the budget, quiet hours or silence
+hold back comes once when they allow it, if it still asks for acknowledgement; so does the reminder
+of a bypass at the end of quiet hours. A relapse or what is new beneath a known incident sounds at
+most every 30 min, and is not dropped ([operators](operators.md)).
 """
 
 

@@ -8,6 +8,7 @@ Rule:  `core.monitor.Monitor.handle(event)` is a fold. The same events give the 
     endpoint/   readings → the health of one endpoint
     trust/      whether our own network and clock can be believed
     service/    healths → verdict, incident, cause; then all services together
+    operations  what people ask for, done to services and tower
     operator/   what people ask for: acknowledge, shelve, maintenance, bypass …
     tower/      verdicts → lamps and sounds
 

@@ -8,7 +8,8 @@
     latency_baseline  which latency is usual at this hour of the week
     latency_watch     compares with it, and learns
     delivery_stats    codes sent and arrived
-    paid_reading      what cost a message counts over a restart
+    paid_reading      what cost a message counts over a restart, and over a loss of trust
+    staleness         how long one may prove nothing before it is unknown
     dependencies      which services are judged anew when an endpoint changes
 
 Must never happen: a fault of our own line or clock takes an endpoint down; one error ends a

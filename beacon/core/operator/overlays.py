@@ -2,7 +2,7 @@
 
 An overlay never changes what is seen. Shelving and maintenance *suppress* a service: no
 red, amber or sound comes from it, while it is probed as ever. `Overlays` only keeps the
-overlays and refuses what makes no sense; `core.service.operations` draws the consequences.
+overlays and refuses what makes no sense; `core.operations` draws the consequences.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

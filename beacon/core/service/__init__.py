@@ -6,10 +6,11 @@
     diagnosis   what explains the trouble, ranked, each cause with its readings
     blind       when to announce that we cannot see, and that we see again
     facts       vendor's words, missing records, codes that arrived: kept with an incident
+    parts       what is wrong part by part: what an acknowledgement covers, and what is new
     suppression what an operator holds back, and when it may alarm again
-    service     one service: all of the above, inhibition, and what is announced
+    inhibition  what something that it depends on holds back
+    service     one service: all of the above, and what is announced
     roll_up     all services: which are judged anew, the overall verdict, the foremost incident
-    operations  what operators ask for, and what it does to services and tower
 
 Must never happen: a claim or a cause makes it red; trouble that lasts stays silent.
 """
