@@ -102,6 +102,9 @@ class ServiceState:
         """Nothing that its cells rest on is known: hold the verdict, and a hold that runs."""
         if self.verdict in CALM:
             self._become(Verdict.BLIND, at)
+        elif self.verdict is Verdict.GRAY_FAILURE and self.judgement.vendor_admits:
+            self.kept.admitted = True  # that we see nothing takes nothing from the vendor's word
+            self._become(Verdict.OUTAGE, at)
         elif self.judgement.verdict is Verdict.DEGRADED and self.verdict not in RED:
             return self._degraded(at)  # what stands beside the cells raises it
         elif self.hold_until is not None:

@@ -52,6 +52,13 @@ class Life:
         return self.state.verdict, self.state.kept.since
 
 
+def test_what_the_vendor_admits_while_we_are_blind_counts():
+    admitted = unseen(vendor_admits=True)
+    life = Life((1, GRAY), (2, unseen()), (3, admitted), (4, unseen()), (5, GRAY))
+    assert life.now == (OUTAGE, 3)
+    assert life.changes[1:] == [Change.NONE] * 4
+
+
 @pytest.mark.parametrize(
     ("story", "verdict", "since", "changes"),
     [
