@@ -262,7 +262,7 @@ class EndpointMonitors:
             self.timers.set(state, max(at, state.kept.guard.until) + spec.stale_after)
         elif unproved and state.wants_recheck and (due := self.timers.get(state)) is not None:
             pause = spec.interval if spec.retry_interval is None else spec.retry_interval
-            begin = max(at, state.started + pause, state.kept.guard.until)
+            begin = max(at, state.started + pause)
             self.timers.set(state, max(due, begin + spec.timeout + RECHECK_LATE_BY))
         if state.guarded and outcome is Outcome.ERROR:
             self._effects.append(Postpone(at, state.spec.id, math.inf))
