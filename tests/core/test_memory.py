@@ -654,7 +654,7 @@ def test_whenever_it_is_killed_it_comes_back_as_it_was(story):
         elif callable(what):
             effects += simulation.tell(what(simulation.now))
         else:
-            simulation.cue(what[0], Reading(what[1]))
+            simulation.script(what[0], Reading(what[1]))
             effects += simulation.run(simulation.now)
         news = [e.at for e in effects if isinstance(e, Announced) and e.what.value in NEW]
         for effect in effects:

@@ -450,7 +450,7 @@ def test_trouble_explains_itself_though_something_is_overdue(make_harness):
 def use(harness, *ids, account="first", endpoint="mfa/health", reason=Reason.OK, ago=0.0):
     """From now on this endpoint reads these uses, among whatever else it reads."""
     uses = tuple(BreakGlassUse(each, account, ago) for each in ids)
-    harness.simulation.cue(endpoint, Reading(reason, uses=uses))
+    harness.simulation.script(endpoint, Reading(reason, uses=uses))
     return harness
 
 
