@@ -85,7 +85,7 @@ class Simulation:
             self.monitor.start(self.now, memory, changed, resume=resume, learnt=learnt)
         )
 
-    def cue(self, endpoint: str, reading: Reading | None) -> None:
+    def script(self, endpoint: str, reading: Reading | None) -> None:
         """Change an endpoint's readings from now on."""
         self._reads_now(ScriptedReading(self.now, endpoint, reading))
 

@@ -67,7 +67,7 @@ class Harness:
         """Give these endpoints this reading from now on; None: no reading."""
         for endpoint in endpoints:
             reading = Reading(reason, latency=latency) if reason else None
-            self.simulation.cue(endpoint, reading)
+            self.simulation.script(endpoint, reading)
         return self
 
     def acknowledge(self) -> Self:

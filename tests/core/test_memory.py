@@ -269,6 +269,8 @@ def test_what_is_over_by_fresher_proof_is_so_after_a_restart(watched_users, rest
     harness = (
         watched_users.advance(HOUR).script(Reason.DEADLINE, "mfa/sign-in").advance(20 * MINUTE)
     )
+    (cited,) = harness.incident.causes[0].readings
+    assert (harness.incident.cause, cited.at) == ("unknown", harness.now - 20 * MINUTE)
     harness.script(Reason.SUCCESS_RATIO_LOW, "mfa/users").advance(20 * MINUTE)
     past = "mfa/users tells of the past: "
     why = harness.simulation.monitor.explain("mfa").why
@@ -654,7 +656,7 @@ def test_whenever_it_is_killed_it_comes_back_as_it_was(story):
         elif callable(what):
             effects += simulation.tell(what(simulation.now))
         else:
-            simulation.cue(what[0], Reading(what[1]))
+            simulation.script(what[0], Reading(what[1]))
             effects += simulation.run(simulation.now)
         news = [e.at for e in effects if isinstance(e, Announced) and e.what.value in NEW]
         for effect in effects:

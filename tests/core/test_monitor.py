@@ -273,7 +273,7 @@ class TestOwnClock:
         harness = make_harness(*services).advance(10 * MINUTE)
         tells = Reading(Reason.OK, clock=ClockSeen(-40.0))
         for name in ("a/x", "b/x"):
-            harness.simulation.cue(name, tells)
+            harness.simulation.script(name, tells)
         harness.script(Reason.TLS_EXPIRED, "c/x").advance(10 * MINUTE)
         assert harness.service("c").cause == "own clock"
         assert harness.lamps == {"white": "steady"}
@@ -312,12 +312,12 @@ class TestOwnResolver:
     def harness(self, make_harness, three_witnesses):
         """Canary a is asked by name, canary b by address."""
         harness = make_harness(witnesses=three_witnesses)
-        harness.simulation.cue("witness/canary-a", Reading(Reason.OK, resolver=True))
+        harness.simulation.script("witness/canary-a", Reading(Reason.OK, resolver=True))
         return harness.advance(10 * MINUTE)
 
     def script(self, harness, *names):
         for name in names:
-            harness.simulation.cue(name, self.UNRESOLVED)
+            harness.simulation.script(name, self.UNRESOLVED)
         return harness
 
     def test_names_of_the_vendor_alone_are_red(self, harness):
@@ -370,7 +370,7 @@ def test_a_wrong_clock_stays_wrong_however_long_its_sources_say_so(make_harness,
     clock = make_endpoint("mfa", "clock", Evidence.HEALTH, kind="ntp", interval=10.0, timeout=2.0)
     harness = make_harness(Service(id="mfa", name="", endpoints=(sign_in, clock))).advance(MINUTE)
     wrong = Reading(Reason.OWN_CLOCK, clock=ClockSeen(100.0, "time.example"))
-    harness.simulation.cue("mfa/clock", wrong)
+    harness.simulation.script("mfa/clock", wrong)
     harness.advance(1).clear_effects().advance(HOUR)
     assert harness.announcements == []
     assert harness.lamps == {"white": "steady"}

@@ -19,9 +19,9 @@ def test_what_is_overdue_is_not_shown_as_coming_next():
         Site(id="soc", services=(Service(id="door", name="door", endpoints=(door,)),)), 0.0
     )
     simulation.start()
-    simulation.cue("door/open", Reading(Reason.OK))
+    simulation.script("door/open", Reading(Reason.OK))
     list(simulation.run(1.0))
-    simulation.cue("door/open", None)
+    simulation.script("door/open", None)
     found = simulation.monitor.explain("door")
 
     def next_at(now):
@@ -46,7 +46,7 @@ def test_a_sign_in_that_the_guard_stopped_is_among_the_overlays():
     simulation = Simulation(site, 0.0)
     simulation.start()
     assert status(simulation.monitor.view(), moment, site)["overlays"] == []
-    simulation.cue("mfa/in", Reading(Reason.SIGN_IN_REJECTED, "wrong otp pin"))
+    simulation.script("mfa/in", Reading(Reason.SIGN_IN_REJECTED, "wrong otp pin"))
     list(simulation.run(60.0))
     (found,) = status(simulation.monitor.view(), moment, site)["overlays"]
     assert (found["kind"], found["subject"], found["by"]) == ("guard_stopped", "mfa/in", "guard")

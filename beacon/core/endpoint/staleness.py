@@ -33,7 +33,7 @@ class Staleness:
             self._timers.set(state, max(at, guard.until) + spec.stale_after)
         elif unproved and state.wants_recheck and (due := self._timers.get(state)) is not None:
             pause = spec.interval if spec.retry_interval is None else spec.retry_interval
-            begin = max(at, state.started + pause, guard.until)
+            begin = max(at, state.started + pause)
             self._timers.set(state, max(due, begin + spec.timeout + RECHECK_LATE_BY))
         if state.guarded and outcome is Outcome.ERROR:
             self._effects.append(Postpone(at, spec.id, math.inf))

@@ -432,6 +432,19 @@ def test_explain_shows_the_pace_before_and_while_the_usual_is_unknown():
     assert world.changes[-1].because.detail == "median 6 s, usually 0.4 s at this hour"
 
 
+@pytest.mark.parametrize("evidence", [Evidence.CLAIM, Evidence.CAUSE])
+def test_only_of_symptoms_and_health_a_latency_is_judged(evidence):
+    world = World(0.0, health(evidence=evidence)).takes(0.4, 10)
+    assert (world.health, world.pace) == (Health.UP, None)
+
+
+def test_nothing_is_learnt_before_the_calendar_is_known():
+    world = World(0.0, health())
+    for at in range(5):
+        world.handle(Observed(at, "s/x", Reading(Reason.OK, latency=0.4), at))
+    assert world.monitor.learnt() == ((), frozenset())
+
+
 def test_nothing_is_judged_or_learnt_without_a_calendar(world):
     world.takes(6.0, 10)
     world.handle(HourBegan(world.at, None))

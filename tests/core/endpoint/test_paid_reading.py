@@ -76,7 +76,7 @@ def test_what_is_asked_something_else_now_is_read_at_once(by_sms):
 
 def test_down_stays_down_and_red(by_sms):
     beacon = by_sms()
-    beacon.cue(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
+    beacon.script(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
     list(beacon.run(2 * HOUR))
     before = beacon.monitor.remember(beacon.now)
     beacon.restart(down=100.0)
@@ -89,7 +89,7 @@ def test_down_stays_down_and_red(by_sms):
 
 def test_a_fail_that_waits_for_its_re_check_still_does(by_sms):
     beacon = by_sms()
-    beacon.cue(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
+    beacon.script(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
     list(beacon.run(HOUR + 10.0))
     first = beacon.restart(down=20.0)
     assert [e.failures for e in read(first)] == [1]
@@ -118,7 +118,7 @@ def test_what_is_due_counts_and_is_read_soon(by_sms, down):
 
 def test_it_becomes_stale_in_its_own_time(by_sms):
     beacon = by_sms()
-    beacon.cue(ARRIVES, None)
+    beacon.script(ARRIVES, None)
     beacon.restart(down=100.0)
     list(beacon.run(HOUR + 3 * QUARTER + 149.0))
     assert beacon.monitor.view().endpoints[0].health is Health.UP
@@ -131,7 +131,7 @@ def test_it_becomes_stale_in_its_own_time(by_sms):
 )
 def test_fails_of_before_the_restart_count_among_the_last_six(by_sms, fails, then, health):
     beacon = by_sms(failure_threshold=4)
-    beacon.cue(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
+    beacon.script(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
     list(beacon.run(HOUR + 120.0 * (fails - 1) + 10.0))
     assert [e.failures for e in read(beacon.restart(down=5.0))] == [fails]
     for n, letter in enumerate(then):
@@ -142,7 +142,7 @@ def test_fails_of_before_the_restart_count_among_the_last_six(by_sms, fails, the
 
 def test_what_is_said_of_it_stands_since_its_run(by_sms):
     beacon = by_sms()
-    beacon.cue(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
+    beacon.script(ARRIVES, Reading(Reason.CODE_NOT_ARRIVED))
     list(beacon.run(HOUR + 120.0))
     beacon.restart(down=100.0)
     cited = beacon.monitor.view().incidents[0].causes[0].readings[0]
@@ -151,7 +151,7 @@ def test_what_is_said_of_it_stands_since_its_run(by_sms):
 
 def test_nothing_is_paid_for_a_sign_in_that_was_stopped(by_sms):
     beacon = by_sms(sign_in=True, guard_max=2)
-    beacon.cue(ARRIVES, Reading(Reason.CODE_WRONG))
+    beacon.script(ARRIVES, Reading(Reason.CODE_WRONG))
     list(beacon.run(2 * HOUR))
     memory = beacon.monitor.remember(beacon.now)
     assert memory.endpoints[ARRIVES].guard.stopped_at is not None

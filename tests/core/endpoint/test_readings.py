@@ -8,7 +8,7 @@ from beacon.core.effects import Postpone, Transition
 from beacon.core.inputs import DateImplausible, Resume, RunDelayed, StorageDegraded, TimePassed
 from beacon.core.model import ClockSeen, Evidence, Health, Reading, Reason, Site
 from beacon.core.views import EndpointRead
-from tests.core.endpoint.conftest import EYES, FAIL, PASS, Desk, build, eye
+from tests.core.endpoint.conftest import EYES, FAIL, LETTERS, PASS, Desk, build, eye
 
 GONE = Reading(Reason.CONNECT_TIMEOUT)
 
@@ -83,20 +83,56 @@ def test_something_else_that_passed_since_proves_the_uplink(desk):
     assert desk.report("mfa/a").health is Health.DOWN
 
 
-def test_what_passes_while_it_waits_for_our_eyes_waits_no_longer(desk):
+def about(name, effects):
+    return [e for e in effects if getattr(e, "endpoint", None) == name]
+
+
+def nothing_is_reached(desk, at):
+    """One witness fails, the other cannot be asked: the uplink is not lost, nor is it proved."""
+    return desk.read(at, "witness/a", GONE) + desk.read(at, "witness/b", LETTERS["E"])
+
+
+@pytest.mark.parametrize("witness", [nothing_is_reached, lambda desk, at: desk.read(at, EYES[0])])
+def test_what_passes_while_it_waits_for_our_eyes_waits_no_longer(witness):
+    """Pushed: its pass says nothing of our own uplink."""
+    desk = Desk(build("mfa/a", pushed=True))
+    desk.well(1.0, "mfa/a", *EYES)
     down(desk, "mfa/a", 10.0)
     desk.read(25.0, "mfa/a")
-    effects = desk.read(26.0, "witness/a")
-    assert not [e for e in effects if isinstance(e, Transition)]
+    assert about("mfa/a", witness(desk, 26.0)) == []
     assert desk.report("mfa/a").health is Health.UP
 
 
+def test_a_fail_after_a_round_in_which_nothing_was_reached_is_ours(desk):
+    for at in (10.0, 15.0):
+        desk.read(at, "mfa/a", FAIL)
+    nothing_is_reached(desk, 16.0)
+    ours = Reading(Reason.OWN_NETWORK, "every witness outside fails")
+    change = Transition(20.0, "mfa/a", Health.UP, Health.UNKNOWN, ours)
+    assert change in desk.read(20.0, "mfa/a", FAIL)
+    assert desk.monitor.remember(20.0).endpoints["mfa/a"].since == 20.0
+
+
+def test_what_is_down_is_not_asked_about_again(desk):
+    down(desk, "mfa/a", 10.0)
+    desk.read(21.0, "sms/b")
+    desk.read(25.0, "mfa/a", FAIL)
+    assert desk.report("mfa/a").health is Health.DOWN
+    others = (eye("witness/a"), eye("witness/b"), eye("witness/c"))
+    desk.monitor.reconfigure(Site(id="soc", services=desk.services, witnesses=others), 26.0)
+    desk.read(30.0, "witness/c", GONE)
+    assert about("mfa/a", nothing_is_reached(desk, 30.0)) == []
+
+
+def test_a_witness_is_down_at_once_and_asks_nobody(desk):
+    assert desk.asked(desk.read(10.0, "witness/a", GONE)) == []
+    assert desk.report("witness/a").health is Health.DOWN
+
+
 def test_no_witness_reaches_anything_but_not_all_fail_then_the_fails_are_ours(desk):
-    """One witness fails, the other cannot be asked: the uplink is not lost, nor is it proved."""
     down(desk, "mfa/a", 10.0)
     down(desk, "sms/b", 10.5)
-    desk.read(22.0, "witness/a", GONE)
-    effects = desk.read(22.5, "witness/b", Reading(Reason.INTERNAL_ERROR))
+    effects = nothing_is_reached(desk, 22.5)
     ours = Reading(Reason.OWN_NETWORK, "every witness outside fails")
     assert [e for e in effects if isinstance(e, Transition) and e.endpoint not in EYES] == [
         Transition(22.5, "mfa/a", Health.UP, Health.UNKNOWN, ours),
@@ -117,7 +153,7 @@ def test_a_lost_uplink_voids_everything_outside_once(desk):
     ]
     assert desk.report("sms/b") == EndpointRead(22.5, "sms/b", ours, Health.UNKNOWN, 0)
     assert desk.monitor.view().overall.network == "lost"
-    assert not [e for e in desk.read(32.0, "witness/b", GONE) if isinstance(e, Transition)]
+    assert about("sms/b", desk.read(32.0, "witness/b", GONE)) == []
     assert desk.monitor.remember(32.0).endpoints["mfa/a"].since == 22.5
     desk.read(33.0, "mfa/a", Reading(Reason.DEADLINE, "x", 4.0))
     assert desk.report("mfa/a").reading == Reading(ours.reason, ours.detail, 4.0)
@@ -194,6 +230,20 @@ def test_without_our_resolver_what_is_asked_by_name_says_nothing(by_name):
     assert by_name.report("mfa/a").reading.reason is Reason.STALE
 
 
+def test_a_lost_resolver_is_seen_by_what_fails_and_is_back_with_the_first_name(by_name):
+    by_name.read(9.0, "mfa/a", UNRESOLVED)
+    by_name.read(9.5, "sms/b", FOUND)
+    by_name.read(10.0, "witness/a", UNRESOLVED)
+    lost = by_name.read(11.0, "sms/b", UNRESOLVED)
+    change = next(e for e in about("mfa/a", lost) if isinstance(e, Transition))
+    assert (change.at, change.now) == (11.0, Health.UNKNOWN)
+    by_name.read(20.0, "sms/b", FOUND, started=19.0)
+    by_name.read(21.0, "mfa/a", UNRESOLVED, started=19.5)
+    assert by_name.report("mfa/a").reading.reason is Reason.OWN_NETWORK
+    by_name.read(22.0, "mfa/a", UNRESOLVED, started=20.0)
+    assert by_name.report("mfa/a").reading == UNRESOLVED
+
+
 def test_before_a_name_is_called_dead_all_witnesses_are_asked(by_name):
     for at in (10.0, 15.0, 20.0):
         by_name.read(at, "mfa/a", UNRESOLVED, regular=at == 10.0)
@@ -245,6 +295,12 @@ def test_a_clock_source_that_falls_silent_says_nothing_any_more():
     assert desk.monitor.view().overall.clock == "unverified"
 
 
+def test_a_clock_source_that_cannot_be_reached_is_taken_at_its_last_word():
+    desk = with_clock()
+    desk.read(10.0, "witness/clock", FAIL)
+    assert desk.monitor.view().overall.clock == "ok"
+
+
 def test_a_service_may_watch_a_clock_of_its_own():
     desk = Desk(build("mfa/a", clock_bound=True), build("ntp/pool", kind="ntp"))
     desk.well(1.0, "mfa/a", "ntp/pool")
@@ -291,9 +347,7 @@ def test_silence_is_published_at_its_moment(desk):
 def test_a_void_endpoint_that_was_failing_waits_for_nobody(desk):
     down(desk, "mfa/a", 10.0)
     desk.monitor.handle(TimePassed(20.0 + 95.0))
-    desk.read(116.0, "witness/a", GONE)
-    effects = desk.read(117.0, "witness/b", Reading(Reason.INTERNAL_ERROR))
-    assert not [e for e in effects if getattr(e, "endpoint", "") == "mfa/a"]
+    assert about("mfa/a", nothing_is_reached(desk, 116.0)) == []
 
 
 def sign_in(**more):
@@ -328,8 +382,9 @@ def test_a_streak_of_fails_is_no_silence():
     assert hangs(desk, 60.0, 120.0, 180.0, 240.0) == [*[Health.UP] * 4, Health.DOWN]
 
 
-def test_a_fail_that_nothing_confirms_is_unknown_in_time():
-    desk = Desk(sign_in(), witnesses=())
+@pytest.mark.parametrize("retry", [10.0, 30.0])
+def test_a_fail_that_nothing_confirms_is_unknown_in_time(retry):
+    desk = Desk(sign_in(retry_interval=retry), witnesses=())
     desk.well(1.0, "mfa/a")
     desk.read(210.0, "mfa/a", FAIL, 180.0)
     desk.monitor.handle(TimePassed(244.9))
@@ -379,6 +434,7 @@ def test_an_endpoint_with_other_settings_starts_afresh_and_says_so(desk):
     afresh = Reading(Reason.STALE, "not read since its settings changed")
     assert EndpointRead(10.0, "mfa/a", afresh, Health.UNKNOWN, 0) in effects
     assert Postpone(10.0, "mfa/a", 10.0) in effects
+    assert desk.monitor.remember(10.0).endpoints["mfa/a"].since == 10.0
     assert not [e for e in effects if isinstance(e, EndpointRead) and e.endpoint != "mfa/a"]
     desk.read(20.0, "sms/b")
     effects = desk.monitor.handle(TimePassed(105.0))
@@ -386,13 +442,14 @@ def test_an_endpoint_with_other_settings_starts_afresh_and_says_so(desk):
 
 
 def test_what_is_watched_no_longer_is_forgotten(desk):
-    desk.read(10.0, "sms/b", FAIL)
+    down(desk, "sms/b", 10.0)
     desk.monitor.reconfigure(
-        Site(id="soc", services=desk.services[:1], witnesses=desk.site.witnesses), 11.0
+        Site(id="soc", services=desk.services[:1], witnesses=desk.site.witnesses), 21.0
     )
     assert "sms/b" not in {r.endpoint for r in desk.monitor.view().endpoints}
-    assert desk.read(12.0, "sms/b") == ()
-    desk.monitor.reconfigure(desk.site, 13.0)
+    assert desk.read(22.0, "sms/b") == ()
+    assert about("sms/b", desk.read(22.0, "witness/a")) == []
+    desk.monitor.reconfigure(desk.site, 23.0)
     assert "sms/b" not in {r.endpoint for r in desk.monitor.view().endpoints}
 
 
@@ -406,6 +463,11 @@ def test_other_witnesses_start_afresh(desk):
     others = (eye("witness/a"), eye("witness/c"))
     desk.monitor.reconfigure(Site(id="soc", services=desk.services, witnesses=others), 12.0)
     assert desk.monitor.view().overall.network == "ok"
+    desk.read(13.0, "mfa/a", started=12.5)
+    one = (eye("witness/d"),)
+    desk.monitor.reconfigure(Site(id="soc", services=desk.services, witnesses=one), 14.0)
+    desk.read(15.0, "witness/d", GONE)
+    assert desk.report("mfa/a").health is Health.UNKNOWN, "its first word is acted upon"
 
 
 # --- known at once, not with the next event -----------------------------------------

@@ -250,13 +250,13 @@ def test_becoming_blind_ends_the_drill(make_harness):
 
 def test_a_service_that_is_gone_takes_its_overlays_along(make_harness, usual_service):
     harness = make_harness(usual_service("mfa"), usual_service("sms")).advance(200)
-    operate(harness, Bypass, "sms", True)
+    operate(harness, Bypass, None, True)
     operate(harness, Shelve, "sms", True)
     only = make_harness().simulation.monitor.site
     harness.effects += harness.simulation.monitor.reconfigure(only, harness.now)
-    assert overlays(harness, OverlayKind.BYPASS).overlays == ()
+    assert [o.subject for o in overlays(harness, OverlayKind.BYPASS).overlays] == ["mfa"]
     assert overlays(harness, OverlayKind.SHELVE).overlays == ()
-    assert harness.lamps == GREEN
+    assert harness.lamps == GREEN | {"blue": "steady"}
 
 
 def test_every_kind_is_described_once_at_the_start(make_harness):
@@ -450,7 +450,7 @@ def test_trouble_explains_itself_though_something_is_overdue(make_harness):
 def use(harness, *ids, account="first", endpoint="mfa/health", reason=Reason.OK, ago=0.0):
     """From now on this endpoint reads these uses, among whatever else it reads."""
     uses = tuple(BreakGlassUse(each, account, ago) for each in ids)
-    harness.simulation.cue(endpoint, Reading(reason, uses=uses))
+    harness.simulation.script(endpoint, Reading(reason, uses=uses))
     return harness
 
 

@@ -19,7 +19,22 @@ def likeliest(*endpoints):
     return diagnose(endpoints)[0]
 
 
-SYMPTOM_DOWN = seen("s/sign-in", Evidence.SYMPTOM, Health.DOWN, Reason.DEADLINE)
+def users(health, **part):
+    """Users in the log: healthy ones describe the past."""
+    return snapshot(
+        "s/users",
+        Evidence.SYMPTOM,
+        health,
+        statement=Reading(Reason.OK if health is Health.UP else Reason.SUCCESS_RATIO_LOW),
+        in_trouble=health is Health.DOWN,
+        hindsight=900.0,
+        **part,
+    )
+
+
+SYMPTOM_DOWN = replace(
+    seen("s/sign-in", Evidence.SYMPTOM, Health.DOWN, Reason.DEADLINE), in_trouble=True
+)
 FINE = seen("s/other", Evidence.SYMPTOM, Health.UP, Reason.OK)
 
 
@@ -116,19 +131,56 @@ def test_all_that_applies_is_ranked_and_what_does_not_explain_comes_last():
     found = diagnose(
         [
             seen("s/a", Evidence.SYMPTOM, Health.DOWN, Reason.TLS_NAME, region="emea"),
+            seen("s/a2", Evidence.SYMPTOM, Health.DOWN, Reason.TLS_NAME, region="emea"),
             seen("s/b", Evidence.SYMPTOM, Health.UP, Reason.OK, region="apac"),
             seen("s/c", Evidence.SYMPTOM, Health.UNKNOWN, Reason.OWN_CREDENTIALS, region="apac"),
+            seen("s/d", Evidence.SYMPTOM, Health.UNKNOWN, Reason.OWN_CREDENTIALS, region="apac"),
             seen("s/page", Evidence.CLAIM, Health.DOWN, Reason.VENDOR_INCIDENT),
             seen("s/queue", Evidence.CAUSE, Health.DOWN, Reason.HTTP_STATUS),
         ]
     )
-    assert [(each.cause, each.explains) for each in found] == [
-        ("tls", True),
-        ("other cause", True),
-        ("vendor", True),
-        ("region", True),
-        ("our credentials", False),
+    cited = [(each.cause, each.explains, [c.endpoint for c in each.readings]) for each in found]
+    assert cited == [
+        ("tls", True, ["s/a"]),
+        ("other cause", True, ["s/queue"]),
+        ("vendor", True, ["s/page"]),
+        ("region", True, ["s/a", "s/a2"]),
+        ("our credentials", False, ["s/c"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "cause", "explanation"),
+    [
+        (
+            [
+                seen("s/a", Evidence.SYMPTOM, Health.DEGRADED, Reason.SLOW),
+                seen("s/b", Evidence.SYMPTOM, Health.DOWN, Reason.DEADLINE),
+                seen("s/c", Evidence.SYMPTOM, Health.UP, Reason.OK),
+            ],
+            "part",
+            "only s/a, s/b of 3: s/b: deadline",
+        ),
+        (
+            [
+                seen("s/a", Evidence.SYMPTOM, Health.DOWN, Reason.DEADLINE, region="emea"),
+                seen("s/b", Evidence.SYMPTOM, Health.UP, Reason.OK),
+            ],
+            "part",
+            "only s/a of 2: s/a: deadline",
+        ),
+        ([SYMPTOM_DOWN, users(Health.UP)], "unknown", "s/sign-in: deadline"),
+        (
+            [FINE, users(Health.DOWN, region="emea"), users(Health.UP, region="apac")],
+            "region",
+            "only region emea: s/users: success_ratio_low",
+        ),
+    ],
+)
+def test_the_part_in_trouble_is_named_where_others_are_well(endpoints, cause, explanation):
+    found = likeliest(*endpoints)
+    assert (found.cause, found.explanation) == (cause, explanation)
+    assert found.readings
 
 
 @pytest.mark.parametrize(
@@ -187,6 +239,13 @@ def test_a_cause_and_what_it_broke_are_cited_as_they_began(
         (Reason.TLS_EXPIRED, SINCE),
         (Reason.CODE_NOT_ARRIVED, SINCE + apart),
     ]
+    late, early = (
+        replace(code, spec=replace(code.spec, id=name), onset=Onset(at, AFFECTED))
+        for name, at in (("s/late", SINCE + 40.0), ("s/early", SINCE - 900.0))
+    )
+    cause = replace(cause, affects=("s/early", "s/late", "s/code"))
+    (one,) = [each for each in diagnose([cause, early, late, code]) if each.window]
+    assert one.window.delivery == ("s/code" if explains and apart < 40.0 else "s/late")
     unknown = replace(code, onset=None)
     assert not any(each.window for each in diagnose([cause, unknown])), "nobody saw it begin"
 

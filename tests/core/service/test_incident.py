@@ -53,7 +53,7 @@ def removed(make_harness, codes):
 
     def begin(*services, ttl=HOUR):
         harness = make_harness(*(services or (codes(),)))
-        harness.simulation.cue(DOMAIN, Reading(Reason.OK, ttl=ttl))
+        harness.simulation.script(DOMAIN, Reading(Reason.OK, ttl=ttl))
         harness.advance(HOUR).script(Reason.SPF_MISSING, DOMAIN)
         return harness
 
@@ -142,15 +142,15 @@ def test_without_a_ttl_only_the_intervals_and_the_codes_life_count(removed):
 def test_a_resolver_that_counts_down_does_not_shorten_the_ttl(make_harness, codes):
     harness = make_harness(codes())
     for left in range(3600, 0, -120):
-        harness.simulation.cue(DOMAIN, Reading(Reason.OK, ttl=float(left)))
+        harness.simulation.script(DOMAIN, Reading(Reason.OK, ttl=float(left)))
         harness.advance(120)
     harness.script(Reason.SPF_MISSING, DOMAIN).advance(HOUR)
     harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
     assert first(harness).window.ttl == 3600.0
     # A TTL that was really lowered is believed once the old one has run out.
     harness = make_harness(codes())
-    harness.simulation.cue(DOMAIN, Reading(Reason.OK, ttl=600.0))
-    harness.advance(MINUTE).simulation.cue(DOMAIN, Reading(Reason.OK, ttl=60.0))
+    harness.simulation.script(DOMAIN, Reading(Reason.OK, ttl=600.0))
+    harness.advance(MINUTE).simulation.script(DOMAIN, Reading(Reason.OK, ttl=60.0))
     harness.advance(HOUR).script(Reason.SPF_MISSING, DOMAIN).advance(MINUTE)
     kept = harness.simulation.monitor.remember(harness.now).endpoints
     assert kept[DOMAIN].confirmed_onset.ttl == 60.0
@@ -299,7 +299,7 @@ def two_sources(make_harness, make_endpoint):
 
 
 def says(harness, endpoint, reason, words=""):
-    harness.simulation.cue(endpoint, Reading(reason, words))
+    harness.simulation.script(endpoint, Reading(reason, words))
 
 
 def test_two_sources_are_shown_side_by_side(two_sources):
@@ -390,7 +390,7 @@ def test_an_incident_keeps_every_record_that_vanished_in_its_time(removed):
     harness = removed()
 
     def lose(*names):
-        harness.simulation.cue(DOMAIN, Reading(Reason.SPF_MISSING, "and more", records=names))
+        harness.simulation.script(DOMAIN, Reading(Reason.SPF_MISSING, "and more", records=names))
         harness.advance(10 * MINUTE)
 
     lose("a", "b")

@@ -152,14 +152,16 @@ def test_beside_symptoms_failing_health_and_causes_degrade_and_no_more(evidence)
 
 @pytest.mark.parametrize("evidence", [Evidence.HEALTH, Evidence.CAUSE])
 def test_beside_symptoms_what_failed_and_is_lost_holds_the_verdict(evidence):
-    found = judge([*cells(UP), snapshot("s/x", evidence, DARK, proven=DOWN)])
+    lost, well = snapshot("s/x", evidence, DARK, proven=DOWN), snapshot("s/y", evidence, UP)
+    found = judge([*cells(UP), lost, well])
     assert (found.verdict, found.known, found.blind) == (Verdict.DEGRADED, Verdict.DEGRADED, True)
     never = judge([*cells(UP), snapshot("s/x", evidence, DARK)])
     assert (never.verdict, never.blind) == (Verdict.OK, False)
 
 
 def test_a_failing_cause_shows_even_while_the_symptoms_are_unknown():
-    assert judge([*cells(DARK), snapshot("s/x", Evidence.CAUSE, DOWN)]).verdict is Verdict.DEGRADED
+    found = judge([*cells(DARK), snapshot("s/x", Evidence.CAUSE, DOWN)])
+    assert (found.verdict, found.known) == (Verdict.DEGRADED, Verdict.BLIND)
 
 
 @pytest.mark.parametrize("evidence", [Evidence.SYMPTOM, Evidence.HEALTH, Evidence.CAUSE])
@@ -366,6 +368,8 @@ def test_users_elsewhere_count_against_users_here_and_not_against_what_fails_now
     found = judge([*cells(UP), here, elsewhere])
     assert (found.verdict, found.partial) == (Verdict.DEGRADED, True)
     assert judge([*cells(DOWN), here, elsewhere]).verdict is Verdict.OUTAGE
+    no_worse = judge([*cells(UP, DOWN), late(DOWN, region="r9")])
+    assert (no_worse.verdict, no_worse.cells[-1]) == (Verdict.DEGRADED, ("r9", DOWN))
 
 
 @given(

@@ -190,7 +190,7 @@ OVERALL = OverallView(
 SILENCE = SilenceChanged(AT, on=True, since=AT, until=AT + 3600, by="Ann", reason=LONG)
 
 
-def laid(kind, subject, since=0.0, until=None, reason="upgrade"):
+def an_overlay(kind, subject, since=0.0, until=None, reason="upgrade"):
     end = None if until is None else AT + until
     return Overlay(kind, subject, AT + since, "Ann", "cli", reason, end)
 
@@ -201,22 +201,28 @@ OVERLAYS = tuple(
         (
             OverlayKind.MAINTENANCE,
             (
-                laid(OverlayKind.MAINTENANCE, "sms", 60, 120, ""),
-                laid(OverlayKind.MAINTENANCE, "sign-in", 0, 90, LONG),
+                an_overlay(OverlayKind.MAINTENANCE, "sms", 60, 120, ""),
+                an_overlay(OverlayKind.MAINTENANCE, "sign-in", 0, 90, LONG),
             ),
             (),
         ),
         (
             OverlayKind.BYPASS,
-            (laid(OverlayKind.BYPASS, "sms"), laid(OverlayKind.BYPASS, "sign-in", 5, 90)),
+            (
+                an_overlay(OverlayKind.BYPASS, "sms"),
+                an_overlay(OverlayKind.BYPASS, "sign-in", 5, 90),
+            ),
             (),
         ),
-        (OverlayKind.SHELVE, (laid(OverlayKind.SHELVE, "sms", 0, 900),), ()),
-        (OverlayKind.DRILL, (laid(OverlayKind.DRILL, "outage", 0, 900),), ()),
-        (OverlayKind.BREAK_GLASS, (laid(OverlayKind.BREAK_GLASS, "sign-in"),), ()),
+        (OverlayKind.SHELVE, (an_overlay(OverlayKind.SHELVE, "sms", 0, 900),), ()),
+        (OverlayKind.DRILL, (an_overlay(OverlayKind.DRILL, "outage", 0, 900),), ()),
+        (OverlayKind.BREAK_GLASS, (an_overlay(OverlayKind.BREAK_GLASS, "sign-in"),), ()),
         (
             OverlayKind.ATTEST,
-            (laid(OverlayKind.ATTEST, "keys", 0, 90), laid(OverlayKind.ATTEST, "phones", 9, 50)),
+            (
+                an_overlay(OverlayKind.ATTEST, "keys", 0, 90),
+                an_overlay(OverlayKind.ATTEST, "phones", 9, 50),
+            ),
             ("phones",),
         ),
     )
@@ -242,7 +248,7 @@ EXPLAINED = Explained(
             "sign-in/otp", Evidence.SYMPTOM, Health.UNKNOWN, AT, None, None, "never read"
         ),
     ),
-    overlays=(laid(OverlayKind.MAINTENANCE, "sign-in", 0, 90),),
+    overlays=(an_overlay(OverlayKind.MAINTENANCE, "sign-in", 0, 90),),
     prospects=(Prospect("maintenance ends", AT + 90), Prospect("acknowledged")),
     silence=SILENCE,
 )

@@ -212,7 +212,7 @@ def test_the_incident_line_shows_who_when_and_what_more(view: TerminalScreen):
     assert "No incident is open." in shown(view, 100.0)
 
 
-def laid(kind, *subjects, until=None, by="anna", reason="", overdue=()):
+def overlays_changed(kind, *subjects, until=None, by="anna", reason="", overdue=()):
     overlays = tuple(Overlay(kind, s, 10.0, by, "cli", reason, until) for s in subjects)
     return OverlaysChanged(10.0, kind, bool(overlays or overdue), overlays, overdue)
 
@@ -229,12 +229,12 @@ def test_silence_says_who_why_and_until_when(view: TerminalScreen):
 
 
 def test_overlays_say_who_why_and_until_when(view: TerminalScreen):
-    shelve = laid(OverlayKind.SHELVE, "sms", until=3600.0, reason="ticket-17")
+    shelve = overlays_changed(OverlayKind.SHELVE, "sms", until=3600.0, reason="ticket-17")
     take(view, shelve)
-    take(view, laid(OverlayKind.BYPASS, "entra-mfa", reason="vendor is down"))
-    take(view, laid(OverlayKind.DRILL, "gray_failure", until=900.0))
-    take(view, laid(OverlayKind.ATTEST, "keys", overdue=("accounts",)))
-    take(view, laid(OverlayKind.BREAK_GLASS, "entra-mfa", by="first"))
+    take(view, overlays_changed(OverlayKind.BYPASS, "entra-mfa", reason="vendor is down"))
+    take(view, overlays_changed(OverlayKind.DRILL, "gray_failure", until=900.0))
+    take(view, overlays_changed(OverlayKind.ATTEST, "keys", overdue=("accounts",)))
+    take(view, overlays_changed(OverlayKind.BREAK_GLASS, "entra-mfa", by="first"))
     assert marked(shown(view, 20.0)) == [
         "■ bypass: Entra MFA · by anna: vendor is down",
         "■ shelved: SMS codes · until 05:39:00 UTC · by anna: ticket-17",
@@ -242,15 +242,15 @@ def test_overlays_say_who_why_and_until_when(view: TerminalScreen):
         "■ drill: gray failure · until 04:54:00 UTC · by anna",
         "■ break-glass account used: Entra MFA · by first",
     ]
-    take(view, laid(OverlayKind.SHELVE))
-    take(view, laid(OverlayKind.ATTEST, "accounts"))
+    take(view, overlays_changed(OverlayKind.SHELVE))
+    take(view, overlays_changed(OverlayKind.ATTEST, "accounts"))
     text = shown(view, 20.0)
     assert "shelved" not in text
     assert "overdue" not in text
 
 
 def test_one_line_for_all_services_in_one_window(view: TerminalScreen):
-    both = laid(
+    both = overlays_changed(
         OverlayKind.MAINTENANCE,
         "entra-mfa",
         "sms",
