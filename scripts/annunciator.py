@@ -60,13 +60,13 @@ With `lock_in: false`, in every sequence: {lock_in}.
 | a bypass is still on though all is well | two chirps, then every 60 min |
 
 Openings within {openings:g} s sound once, with the sound of the worst, until somebody acknowledges;
-what opens after that sounds again. There are at most {budget} chirps an hour; a drill has a budget of
-its own, which acknowledging refills. Red is outside the budget; the re-alarms of several reds share
-one pulse a minute. Taking an acknowledgement back makes no sound; red re-alarms a minute later, as
-if it were new. In quiet hours there is light only. A sound that the budget, quiet hours or silence
-hold back comes once when they allow it, if it still asks for acknowledgement; so does the reminder
-of a bypass at the end of quiet hours. A relapse or what is new beneath a known incident sounds at
-most every 30 min, and is not dropped ([operators](operators.md)).
+what opens after that sounds again. There are at most {budget} chirps an hour; a drill has a budget
+of its own, which acknowledging refills. Red is outside the budget; the re-alarms of several reds
+share one pulse a minute. Taking an acknowledgement back makes no sound; red re-alarms a minute
+later, as if it were new. In quiet hours there is light only. A sound that the budget, quiet hours
+or silence hold back comes once when they allow it, if it still asks for acknowledgement; so does
+the reminder of a bypass at the end of quiet hours. A relapse or what is new beneath a known
+incident sounds at most every 30 min, and is not dropped ([operators](operators.md)).
 """
 
 

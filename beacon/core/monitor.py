@@ -38,8 +38,8 @@ from beacon.core.inputs import (
 )
 from beacon.core.memory import Memory
 from beacon.core.model import Moment, Site
-from beacon.core.recall import recall, remember
 from beacon.core.operations import Operations
+from beacon.core.recall import recall, remember
 from beacon.core.service.roll_up import Services
 from beacon.core.timers import Timers
 from beacon.core.views import View
