@@ -63,6 +63,10 @@ def test_a_recheck_is_due_from_start_to_start(make_harness):
     assert [e.due for e in effects if isinstance(e, Recheck)] == [at + 30], "never in the past"
 
 
+def test_where_nothing_is_watched_nothing_is_due():
+    assert Monitor(Site(id="soc")).next_deadline() is None
+
+
 def test_unacknowledged_red_realarms_each_minute_for_five_then_each_quarter_hour(make_harness):
     harness = make_harness().advance(10 * MINUTE).clear_effects()
     began = harness.now + 10
