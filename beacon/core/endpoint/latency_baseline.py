@@ -10,7 +10,6 @@ Hours are counted in UTC from Monday, 5 January 1970; the edge tells them.
 
 import math
 from array import array
-from collections import deque
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -27,10 +26,6 @@ TIMES: Final = 3.0
 FLOOR: Final = 1.0
 FLOOR_SIGN_IN: Final = 5.0
 """Seconds that are never slow, whatever is usual."""
-LATEST: Final = 5
-"""Passing readings whose median is judged."""
-LASTING: Final = 180.0
-"""Seconds for which they must be slow, and no longer slow."""
 WEEKS_AWAY: Final = 4
 """Weeks after which the baseline of an endpoint that is watched no longer is forgotten."""
 
@@ -209,60 +204,3 @@ class Baselines:
         forgotten, self._forgotten = frozenset(self._forgotten), set()
         learnt = (each for name, b in self._of.items() for each in b.changed(name))
         return tuple(learnt), forgotten
-
-
-class Slowness:
-    """Whether the median of the last five passing latencies is above the limit, lastingly.
-
-    It begins when that has been so for three minutes, counted from the first slow reading of
-    the row that made it so, and with a slow reading; it ends when it has not been so for as long.
-    """
-
-    __slots__ = ("_latest", "_over_since", "_row_since", "_under_since")
-
-    def __init__(self) -> None:
-        self._latest: deque[float] = deque(maxlen=LATEST)
-        self._row_since = self._over_since = self._under_since = math.inf
-
-    @property
-    def median(self) -> float | None:
-        """The median of the last five; None: there were fewer."""
-        if len(self._latest) < LATEST:
-            return None
-        return sorted(self._latest)[LATEST // 2]
-
-    def take(self, latency: float, limit: float, started: float, at: float, *, slow: bool) -> bool:
-        """Take in a passing reading whose run took from `started` to `at`.
-
-        `slow` is whether it was slow so far; the answer, whether it is from now on.
-        """
-        self._latest.append(latency)
-        over = latency > limit
-        if over:
-            self._row_since = min(self._row_since, started)
-        else:
-            self._row_since = math.inf
-            if not slow and self._over_since == math.inf:
-                return slow
-        median = self.median
-        if median is None:
-            return slow
-        if median <= limit:
-            self._over_since = math.inf
-            self._under_since = min(self._under_since, started)
-            return slow and at - self._under_since < LASTING
-        self._under_since = math.inf
-        self._over_since = min(self._over_since, self._row_since)
-        return slow or (over and at - self._over_since >= LASTING)
-
-    def against(self, baseline: Baseline) -> str:
-        """Say it in words: "median 6.1 s, usually 0.4 s at this hour"."""
-        words = [] if self.median is None else [f"median {self.median:.3g} s"]
-        if (usual := baseline.usual) is not None:
-            how = (
-                f"{usual.latency:.2g} s at this hour"
-                if usual.own
-                else f"up to {usual.latency:.2g} s"
-            )
-            words.append(f"usually {how}")
-        return ", ".join(words)

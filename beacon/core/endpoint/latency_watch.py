@@ -1,4 +1,4 @@
-"""Compares how long passing readings took with what is usual at this hour, and learns from them.
+"""Compares how long passing readings took with their limits, and learns from them what is usual.
 
 Nothing is learned while something else is wrong with the service, and no hour is known while our
 own clock is wrong.
@@ -7,7 +7,8 @@ own clock is wrong.
 import math
 from collections.abc import Callable, Container, Mapping
 
-from beacon.core.endpoint.latency_baseline import Baselines
+from beacon.core.endpoint.latency_baseline import Baseline, Baselines
+from beacon.core.endpoint.slowness import tells_pace
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.model import Health, Reading, Reason
 from beacon.core.trust.clock import OwnClock
@@ -43,14 +44,24 @@ class LatencyWatch:
     def compare(self, state: EndpointState, reading: Reading, at: float) -> None:
         """Judge how long a passing reading took."""
         baseline = state.baseline
-        if baseline is None or reading.reason is not Reason.OK or reading.latency is None:
+        set_by_hand = state.spec.slow_after is not None
+        if not (set_by_hand or baseline is not None) or not tells_pace(reading):
             return
-        hour, limit = self._hour, math.inf
-        if hour is not None:
-            if baseline.hour != hour:
-                baseline.begin(hour)
-            limit = baseline.limit
-        state.note_latency(reading.latency, limit, at)
+        latency = reading.latency
+        if latency is None:
+            if reading.reason is Reason.SLOW or not (set_by_hand or state.kept.slow):
+                return
+            latency = 0.0  # not measured: not slow
+        state.note_latency(latency, self._usual_limit(baseline), at)
+
+    def _usual_limit(self, baseline: Baseline | None) -> float:
+        """Seconds above which it is slow against what is usual now."""
+        hour = self._hour
+        if baseline is None or hour is None:
+            return math.inf
+        if baseline.hour != hour:
+            baseline.begin(hour)
+        return baseline.limit
 
     def learn(self, state: EndpointState, reading: Reading) -> None:
         """Learn from a passing reading, unless something else is wrong with its service."""

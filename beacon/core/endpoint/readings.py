@@ -12,8 +12,9 @@ from beacon.core.effects import Answered, Effect, Postpone, Recheck, Transition
 from beacon.core.endpoint.dependencies import Dependencies
 from beacon.core.endpoint.latency_watch import LatencyWatch
 from beacon.core.endpoint.paid_reading import PaidReading, let_count, paid_reading
+from beacon.core.endpoint.slowness import with_slowness
 from beacon.core.endpoint.staleness import Staleness
-from beacon.core.endpoint.state import EndpointState, with_slowness, without_dead_address
+from beacon.core.endpoint.state import EndpointState, without_dead_address
 from beacon.core.inputs import (
     ClockStepped,
     ClockSynchronised,

@@ -13,10 +13,10 @@ from typing import Final
 from beacon.core.endpoint.delivery_stats import arrived
 from beacon.core.endpoint.flapping import FlapDetector, Flapping
 from beacon.core.endpoint.guard import PASSED, REJECTIONS_TO_DOWN, UNTRIED, SignInGuard, unproven
-from beacon.core.endpoint.latency_baseline import Baseline, Slowness
+from beacon.core.endpoint.latency_baseline import Baseline
+from beacon.core.endpoint.slowness import SLOW_BEFORE, Slowness, quiet_time, tells_pace
 from beacon.core.endpoint.streaks import Streaks
 from beacon.core.model import (
-    DETAIL_LIMIT,
     LONG_AGO,
     NEVER,
     REJECTED,
@@ -35,7 +35,6 @@ from beacon.core.views import Arrivals
 
 SHORTEST_WAIT: Final = 300.0
 """Seconds within which whatever is polled often has been read again."""
-SLOW_BEFORE: Final = Reading(Reason.SLOW, "slower than usual when we were restarted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,8 @@ class EndpointKept:
     since: Moment
     health: Health | None = None  # the last one known
     unplanned: bool = False  # in trouble that is not planned
-    slow: bool = False  # against what is usual
+    slow: bool = False  # lastingly: above `slow_after`, or against what is usual
+    slow_until: Moment = LONG_AGO  # when it was last so, or about to be; not while it is
     up_again_at: Moment = LONG_AGO  # when it last came up after having been down
     confirmed_onset: Onset | None = None  # the onset of the last time it went down
     passed_at: Moment | None = None  # while unknown: when the last run began that passed
@@ -62,21 +62,6 @@ class EndpointKept:
     informed_at: Moment = NEVER  # lookback: when the last run began that was no error
     guard: SignInGuard = UNTRIED
     flapping: Flapping | None = None
-
-
-def with_slowness(reading: Reading, slow_after: float | None) -> Reading:
-    """Turn a pass that took longer than `slow_after` seconds into a warn.
-
-    Planned trouble that took so long becomes that warn, too: it counts for less than being slow.
-    """
-    if slow_after is None or reading.latency is None or reading.latency <= slow_after:
-        return reading
-    planned = reading.reason in STANDING
-    if reading.outcome is not Outcome.PASS and not planned:
-        return reading
-    detail = f"took {reading.latency:.3g} s, more than {slow_after:g} s"
-    detail = f"{detail}; {reading.detail}" if planned else detail
-    return replace(reading, reason=Reason.SLOW, detail=detail[:DETAIL_LIMIT])
 
 
 def without_dead_address(reading: Reading) -> Reading:
@@ -110,8 +95,8 @@ class EndpointState:
 
     __slots__ = (
         *("arrivals", "baseline", "delayed_until", "errors", "fail_since", "flaps", "health"),
-        *("kept", "last", "onset", "passed_at", "records", "settled", "slow_because", "slowness"),
-        *("spec", "started", "stated_at", "statement", "streaks", "ttl", "ttl_at"),
+        *("kept", "last", "onset", "passed_at", "records", "settled", "slow_because", "slow_since"),
+        *("slowness", "spec", "started", "stated_at", "statement", "streaks", "ttl", "ttl_at"),
     )
 
     def __init__(self, spec: Endpoint, at: Moment) -> None:
@@ -134,12 +119,12 @@ class EndpointState:
         self.fail_since = at
         self.baseline: Baseline | None = None  # what is usual; None: not judged by it
         self.slowness = Slowness()
-        self.slow_because = SLOW_BEFORE
+        self.slow_because, self.slow_since = SLOW_BEFORE, at  # what it says while it is slow
         self.arrivals: dict[str, Arrivals] = {}  # of a cause, by what it affects
 
     def recall(self, kept: EndpointKept) -> None:
         """Go on from what was kept: unknown until it is read."""
-        self.kept, self.flaps = kept, FlapDetector(kept.flapping)
+        self.kept, self.flaps, self.slow_since = kept, FlapDetector(kept.flapping), kept.since
         if self.guarded:  # it will not be read: its health is held
             self.settled = True
             if kept.guard.proven:
@@ -148,13 +133,32 @@ class EndpointState:
     @property
     def because(self) -> Reading | None:
         """The reading that explains its health: the last, or the one that says passes are slow."""
-        return self.slow_because if self.slow else self.last
+        said_now = self.last is not None and self.last.reason is Reason.SLOW
+        return self.slow_because if self.slow and not said_now else self.last
 
     @property
     def slow(self) -> bool:
-        """Degraded though it passes: slow against what is usual."""
-        passes = self.last is not None and self.last.outcome is Outcome.PASS
+        """Degraded because it is slow: what it reads may pass."""
+        passes = self.last is not None and tells_pace(self.last)
         return passes and self.kept.slow and self.health is Health.DEGRADED
+
+    @property
+    def only_slow(self) -> bool:
+        """Degraded by nothing but slowness; a fail or an error alone is no trouble yet."""
+        otherwise = self.last is not None and self.last.outcome is Outcome.WARN and not self.slow
+        slow = self.kept.slow and self.health is Health.DEGRADED and not self.flapping
+        return slow and not otherwise
+
+    @property
+    def quiet_at(self) -> float:
+        """When its slowness is over, if it is not slow again until then."""
+        return math.inf if self.kept.slow else self.kept.slow_until + quiet_time(self.spec)
+
+    @property
+    def says(self) -> tuple[Reading | None, Moment]:
+        """What it says, and since when."""
+        slow = self.slow
+        return (self.slow_because, self.slow_since) if slow else (self.statement, self.stated_at)
 
     @property
     def shown(self) -> Health:
@@ -169,8 +173,7 @@ class EndpointState:
     @property
     def judged_by(self) -> tuple[object, ...]:
         """All that services are judged and explained by; `shown` hides some while it flaps."""
-        because = self.slow_because if self.slow else self.statement
-        words = (because, self.stated_at, self.kept.since, self.records)
+        words = (*self.says, self.kept.since, self.records, self.kept.slow_until)
         return self.shown, self.health, self.planned, self.settled, self.flapping, *words
 
     @property
@@ -317,15 +320,35 @@ class EndpointState:
             failing, lost = self.shown is Health.DOWN, outcome is Outcome.FAIL
             self.arrivals[delivery] = arrived(was, failing=failing, lost=lost)
 
-    def note_latency(self, latency: float, limit: float, at: float) -> None:
-        """Take in how long a passing reading took; above `limit` it is slow for its hour."""
-        was = self.kept.slow
-        slow = self.slowness.take(latency, limit, self.started, at, slow=was)
-        if slow is not was:
-            self.kept = replace(self.kept, slow=slow)
-        if slow and not was:
-            assert self.baseline is not None, "without one nothing is slow"
-            self.slow_because = Reading(Reason.SLOW, self.slowness.against(self.baseline), latency)
+    def note_latency(self, latency: float, usual: float, at: Moment) -> None:
+        """Take in how long a passing reading took; above `usual` it is slow for its hour."""
+        if self.still_down:  # how slowly it comes up says nothing of how it will go on
+            return
+        slow_after = self.spec.slow_after
+        self.slowness.take(latency, slow_after)
+        limit = usual if slow_after is None else min(usual, slow_after)
+        if self.kept.slow:
+            self._end_slowness(limit, at)
+        elif self._slowness_begins(latency, usual, at):
+            self.kept = replace(self.kept, slow=True)
+        elif latency > limit and at < self.quiet_at and self.slowness.stirs(limit):
+            self.kept = replace(self.kept, slow_until=at)
+        if slow_after is not None and latency > slow_after and self.statement is not None:
+            self.slow_because, self.slow_since = self.statement, self.stated_at
+
+    def _slowness_begins(self, latency: float, usual: float, at: Moment) -> bool:
+        if self.slowness.long_above(usual, self.started, at):
+            assert self.baseline is not None, "without one nothing is above the usual"
+            against = self.slowness.against(self.baseline)
+            self.slow_because, self.slow_since = Reading(Reason.SLOW, against, latency), at
+            return True
+        return self.slowness.often_above(self.spec.failure_threshold)
+
+    def _end_slowness(self, limit: float, at: Moment) -> None:
+        below = self.slowness.long_below(limit, self.started, at)
+        if below and self.streaks.clean >= self.spec.success_threshold:
+            self.slowness.end()
+            self.kept = replace(self.kept, slow=False, slow_until=at)
 
     # --- deciding -----------------------------------------------------------------
 
@@ -424,7 +447,8 @@ class EndpointState:
         elif target is Health.DOWN:
             onset = kept.confirmed_onset if was_down else self.onset
             # How slow it was says nothing of how it will come back.
-            self.slowness, kept = Slowness(), replace(kept, confirmed_onset=onset, slow=False)
+            self.slowness = Slowness()
+            kept = replace(kept, confirmed_onset=onset, slow=False, slow_until=LONG_AGO)
         else:
             kept = replace(kept, up_again_at=at) if was_down else kept
             if self.health is not Health.UP:

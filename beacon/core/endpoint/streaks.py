@@ -9,10 +9,11 @@ from typing import Final
 WINDOW: Final = 6
 WINDOW_FAILS: Final = 4
 
-_WINDOW_MASK: Final = (1 << WINDOW) - 1
+WINDOW_MASK: Final = (1 << WINDOW) - 1
 
 
-def _frequent(window: int) -> bool:
+def frequent(window: int) -> bool:
+    """Whether four of the last six have their bit in this window."""
     return window.bit_count() >= WINDOW_FAILS
 
 
@@ -34,7 +35,7 @@ class Streaks:
         """Count a reading that failed."""
         self.fails += 1
         self.good = self.clean = 0
-        self.window = (self.window << 1 | 1) & _WINDOW_MASK
+        self.window = (self.window << 1 | 1) & WINDOW_MASK
         self._count_trouble(troubled=True, unplanned=True)
 
     def count_good(self, *, warned: bool, planned: bool) -> None:
@@ -42,18 +43,18 @@ class Streaks:
         self.fails = 0
         self.good += 1
         self.clean = 0 if warned else self.clean + 1
-        self.window = self.window << 1 & _WINDOW_MASK
+        self.window = self.window << 1 & WINDOW_MASK
         self._count_trouble(troubled=warned, unplanned=warned and not planned)
 
     def _count_trouble(self, *, troubled: bool, unplanned: bool) -> None:
         self.troubled = self.troubled + 1 if troubled else 0
         self.unplanned = self.unplanned + 1 if unplanned else 0
-        self.window_troubled = (self.window_troubled << 1 | troubled) & _WINDOW_MASK
-        self.window_unplanned = (self.window_unplanned << 1 | unplanned) & _WINDOW_MASK
+        self.window_troubled = (self.window_troubled << 1 | troubled) & WINDOW_MASK
+        self.window_unplanned = (self.window_unplanned << 1 | unplanned) & WINDOW_MASK
 
     def count_regular(self, *, failed: bool) -> None:
         """Count a regular reading once more: between re-checks that pass, all of them may fail."""
-        self.window_regular = (self.window_regular << 1 | failed) & _WINDOW_MASK
+        self.window_regular = (self.window_regular << 1 | failed) & WINDOW_MASK
 
     def come_back(self) -> None:
         """It is up or degraded again: repetition is the flap detector's."""
@@ -65,14 +66,14 @@ class Streaks:
 
     def enough_fails(self, threshold: int) -> bool:
         """Whether it fails often enough to be down."""
-        often = _frequent(self.window) or _frequent(self.window_regular)
+        often = frequent(self.window) or frequent(self.window_regular)
         return self.fails >= threshold or often
 
     def enough_warns(self, threshold: int) -> bool:
         """Whether it warns often enough to be degraded."""
-        often = self.troubled >= threshold or _frequent(self.window_troubled)
+        often = self.troubled >= threshold or frequent(self.window_troubled)
         return self.troubled > 0 and often
 
     def enough_unplanned(self, threshold: int) -> bool:
         """Whether it is troubled often enough by what cannot be planned for."""
-        return self.unplanned >= threshold or _frequent(self.window_unplanned)
+        return self.unplanned >= threshold or frequent(self.window_unplanned)

@@ -40,15 +40,16 @@ def snapshot_of(
     state: EndpointState, peers: Sequence[EndpointState], began_at: float, affects: tuple[str, ...]
 ) -> EndpointSnapshot:
     """Take the snapshot. `peers` are its service's endpoints, in trouble since `began_at`."""
+    statement, stated_at = state.says
     return EndpointSnapshot(
         spec=state.spec,
         health=state.shown,
-        statement=state.slow_because if state.slow else state.statement,
+        statement=statement,
         planned=state.planned,
         in_trouble=state.in_trouble,
         proven=state.proven_since(began_at),
         raises_verdict=state.spec.looks_back and state.in_trouble and not overtaken(state, peers),
-        stated_at=state.kept.since if state.slow else state.stated_at,
+        stated_at=stated_at,
         onset=state.kept.confirmed_onset,
         up_again_at=state.kept.up_again_at,
         affects=affects,

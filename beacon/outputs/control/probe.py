@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from beacon.config.schema import Config
 from beacon.core.endpoint.guard import REJECTIONS_TO_DOWN
-from beacon.core.endpoint.state import with_slowness
+from beacon.core.endpoint.slowness import with_slowness
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.loop import Engine, RunHeld
 from beacon.engine.workers import TIDYING
