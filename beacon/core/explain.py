@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.endpoint.delivery_stats import in_words
+from beacon.core.endpoint.slowness import DEAD_BAND
 from beacon.core.endpoint.state import EndpointState, overtaken
 from beacon.core.endpoint.streaks import WINDOW, WINDOW_FAILS
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operator.overlays import Overlays
 from beacon.core.service.service import ServiceMonitor
+from beacon.core.service.slow_recovery import quiet_at
 from beacon.core.timers import Timers
 from beacon.core.tower.alarm import Alarm
 from beacon.core.tower.tower_control import TowerControl
@@ -128,6 +130,10 @@ def _prospects(watched: ServiceMonitor) -> Iterator[Prospect]:
         )
     elif verdict is Verdict.DEGRADED:
         yield Prospect(f"ok {spec.degraded_hold:g} s after all is up")
+    elif (incident := watched.incident) is not None and math.isfinite(
+        due := quiet_at(incident, watched.endpoints)
+    ):
+        yield Prospect("it was slow: its incident closes, if nothing is slow again until then", due)
     if state.blind:
         unseen = [e.spec.id for e in watched.deciding if e.shown is Health.UNKNOWN]
         yield Prospect(f"sighted when these have been read: {', '.join(unseen)}")
@@ -199,8 +205,18 @@ def _counted(state: EndpointState) -> str:
             f"{WINDOW_FAILS} among the last {WINDOW}, until it is down"
         )
     if state.slow:
-        return "slow against what is usual; up when it has not been so for 3 min"
+        return _until_not_slow(state)
     return _passes(state)
+
+
+def _until_not_slow(state: EndpointState) -> str:
+    """What ends its slowness: the lower of its limits counts."""
+    usual = math.inf if state.baseline is None else state.baseline.limit
+    limit, against = min(
+        (usual, "what is usual"), (state.spec.slow_after or math.inf, "its `slow_after`")
+    )
+    below = f"below {DEAD_BAND * limit:.3g} s" if math.isfinite(limit) else "measured"
+    return f"slow against {against}; up when its median has been {below} for 3 min and 3 readings"
 
 
 def _passes(state: EndpointState) -> str:

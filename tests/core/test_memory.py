@@ -723,6 +723,7 @@ def full():
             flapping=Flapping(held=Health.DEGRADED, history=0b1010, changes_from=4),
             confirmed_onset=Onset(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
             slow=True,
+            slow_until=295.0 + n,
             passed_at=250.0 + n,
             worked_at=251.0 + n,
             informed_at=298.0 + n if name == "mfa/users" else math.inf,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Mapping
 from beacon.core.endpoint.latency_baseline import Baseline, Baselines
 from beacon.core.endpoint.slowness import tells_pace
 from beacon.core.endpoint.state import EndpointState
-from beacon.core.model import Health, Reading, Reason
+from beacon.core.model import Health, Moment, Reading, Reason
 from beacon.core.trust.clock import OwnClock
 
 
@@ -41,7 +41,7 @@ class LatencyWatch:
         """The hour of the week; None: not known."""
         return None if self._clock.word == "lost" else self._calendar_hour
 
-    def compare(self, state: EndpointState, reading: Reading, at: float) -> None:
+    def compare(self, state: EndpointState, reading: Reading, at: Moment) -> None:
         """Judge how long a passing reading took."""
         baseline = state.baseline
         set_by_hand = state.spec.slow_after is not None

@@ -68,7 +68,15 @@ class Slowness:
     from the first slow reading of the row that made it so, and with a slow reading.
     """
 
-    __slots__ = ("_below", "_below_since", "_latest", "_over_since", "_row", "_row_since", "_window")
+    __slots__ = (
+        "_below",
+        "_below_since",
+        "_latest",
+        "_over_since",
+        "_row",
+        "_row_since",
+        "_window",
+    )
 
     def __init__(self) -> None:
         self._latest: deque[float] = deque(maxlen=LATEST)

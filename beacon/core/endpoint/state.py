@@ -143,13 +143,6 @@ class EndpointState:
         return passes and self.kept.slow and self.health is Health.DEGRADED
 
     @property
-    def only_slow(self) -> bool:
-        """Degraded by nothing but slowness; a fail or an error alone is no trouble yet."""
-        otherwise = self.last is not None and self.last.outcome is Outcome.WARN and not self.slow
-        slow = self.kept.slow and self.health is Health.DEGRADED and not self.flapping
-        return slow and not otherwise
-
-    @property
     def quiet_at(self) -> float:
         """When its slowness is over, if it is not slow again until then."""
         return math.inf if self.kept.slow else self.kept.slow_until + quiet_time(self.spec)
@@ -346,7 +339,8 @@ class EndpointState:
 
     def _end_slowness(self, limit: float, at: Moment) -> None:
         below = self.slowness.long_below(limit, self.started, at)
-        if below and self.streaks.clean >= self.spec.success_threshold:
+        standing = self.last is not None and self.last.reason in STANDING  # and may warn for weeks
+        if below and (standing or self.streaks.clean >= self.spec.success_threshold):
             self.slowness.end()
             self.kept = replace(self.kept, slow=False, slow_until=at)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from beacon.core.model import RANK, RED, Moment, Verdict, joined
+from beacon.core.model import CALM, RANK, RED, Moment, Verdict, joined
 from beacon.core.service.diagnosis import PARTS, rank
 from beacon.core.views import Arrivals, Cause, IncidentState, IncidentView, VendorWord
 
@@ -132,7 +132,7 @@ class Incident:
 
     @staticmethod
     def _state(verdict: Verdict, *, acknowledged: bool) -> IncidentState:
-        if verdict is Verdict.RECOVERING:
+        if verdict is Verdict.RECOVERING or verdict in CALM:  # well again, but not for long enough
             return IncidentState.RECOVERING
         return IncidentState.ACKNOWLEDGED if acknowledged else IncidentState.OPEN
 

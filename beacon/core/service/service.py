@@ -12,6 +12,7 @@ from beacon.core.effects import Announced, Announcement, Recheck, ServiceChanged
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.indication import Sound
 from beacon.core.model import (
+    CALM,
     NO_PROBLEM,
     OPENING,
     RED,
@@ -22,7 +23,7 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.operator.overlays import OVERDUE
-from beacon.core.service import facts
+from beacon.core.service import facts, slow_recovery
 from beacon.core.service.blind import NOTHING_ANNOUNCED, BlindAnnouncer, BlindKept
 from beacon.core.service.diagnosis import diagnose
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot, deciding_endpoints, snapshot_of
@@ -147,7 +148,8 @@ class ServiceMonitor:
     @property
     def disturbed(self) -> bool:
         """Whether its latencies now are no measure of what is usual."""
-        return self.incident is not None or self.suppression is not None
+        troubled = self.incident is not None and self.state.verdict not in CALM
+        return troubled or self.suppression is not None
 
     @property
     def deciding(self) -> Sequence[EndpointState]:
@@ -232,6 +234,8 @@ class ServiceMonitor:
         change = self._suppress(change, at)
         if self.suppression is None:
             change = self._inhibit(self._late_opening() or change, at)
+        if self.incident is not None:
+            change = self._outlast_slowness(self.incident, change, at)
         if change is Change.OPENED:
             self._open(at)
         if self.incident is not None:
@@ -239,6 +243,11 @@ class ServiceMonitor:
             self._announce_change(self.incident, change, at)
         elif change is Change.CLOSED:  # what was inhibited has no incident, but lamps that asked
             self._shared.tower.returned(self.spec.id, at)
+
+    def _outlast_slowness(self, incident: Incident, change: Change, at: Moment) -> Change:
+        change, due = slow_recovery.follow(incident, change, self.state.verdict, self.endpoints, at)
+        self._shared.timers.set(("quiet", self.spec.id), due)
+        return change
 
     def _late_opening(self) -> Change | None:
         """Open what is wrong anew after an alarm that was held back until it was recovering."""
@@ -356,8 +365,9 @@ class ServiceMonitor:
     def _announce_change(self, incident: Incident, change: Change, at: Moment) -> None:
         service, tower = self.spec.id, self._shared.tower
         new = self._new_parts(incident)
-        if change is Change.NONE:
-            change = self._alarm_again(incident, new, at)
+        if change in (Change.NONE, Change.WIDENED):
+            known = incident.view.acknowledged or change is Change.WIDENED
+            change = self._alarm_again(incident, new if known else [], at)
         elif change is Change.RELAPSED and self._only_flapping:
             incident.flapped_at = at
             change = change if incident.announced_recovering else Change.NONE
@@ -394,7 +404,7 @@ class ServiceMonitor:
                 return Change.RELAPSED
         if red:
             new = [part for part in new if is_new_beneath_red(part)]
-        if not new or not incident.view.acknowledged:
+        if not new:
             return Change.NONE
         self._call(incident, Sound.CHIRP, at)
         return Change.WIDENED

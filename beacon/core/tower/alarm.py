@@ -85,16 +85,19 @@ class Alarm:
     inhibited: bool = False  # all its trouble depends on something else: lit, and silent
     before: Verdict | None = None  # while awaiting: its bad verdict before the suppression
     blind_since: float = math.inf
+    locks_in: bool = True  # unacknowledged, it asks on while its incident outlasts the trouble
 
     @property
     def acknowledged(self) -> bool:
         """Whether nobody has to acknowledge it: also where it never alarmed."""
-        return self.kept.stage not in (Stage.ALARM, Stage.LOCKED_IN)
+        forgotten = self.kept.stage is Stage.ALARM and self.over and not self.locks_in
+        return forgotten or self.kept.stage not in (Stage.ALARM, Stage.LOCKED_IN)
 
     @property
     def waits(self) -> bool:
         """Whether it came as an alarm, and that has neither been reset nor suppressed."""
-        return self.kept.turn is not Turn.NONE and self.kept.stage in FIRST_OUT and not self.mute
+        came = self.kept.turn is not Turn.NONE and self.kept.stage in FIRST_OUT
+        return came and not self.acknowledged and not self.mute
 
     @property
     def over(self) -> bool:

@@ -38,6 +38,8 @@ class Annunciator:
         """Show these services from now on; those that stay keep their alarms."""
         self.alarms = {service: self.alarms.get(service) or Alarm() for service in services}
         self.preset, self._table = preset, table
+        for alarm in self.alarms.values():
+            alarm.locks_in = table[Stage.ALARM, AlarmEvent.RETURN] is not Stage.NORMAL
 
     # --- what happened ------------------------------------------------------------
 

@@ -14,13 +14,11 @@ from beacon.core.endpoint.latency_baseline import (
     FLOOR,
     FLOOR_SIGN_IN,
     HOURS,
-    LASTING,
     VOTES,
     WEEKS_AWAY,
     Baseline,
     Baselines,
     Learnt,
-    Slowness,
 )
 from beacon.core.inputs import DateImplausible, HourBegan, Observed, Shelve
 from beacon.core.model import Endpoint, Evidence, Health, Outcome, Reading, Reason, Service, Site
@@ -291,63 +289,6 @@ def test_the_floor_is_higher_for_sign_ins():
     assert baselines.of(health("y", sign_in=True)).limit == 5.0
 
 
-# --- the rule ---------------------------------------------------------------------
-
-
-def slow_after(pattern: str, interval: float = 60.0) -> list[bool]:
-    """After each reading (S: slow, f: fast, =: at the limit) whether it is slow."""
-    slowness, found, slow = Slowness(), [], False
-    for n, letter in enumerate(pattern):
-        at, latency = n * interval, {"S": 9.0, "=": 5.0, "f": 1.0}[letter]
-        slow = slowness.take(latency, 5.0, at, at, slow=slow)
-        found.append(slow)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("pattern", "at"),
-    [
-        ("fffffSSSS", 8),  # three minutes after the first
-        ("SSSSS", 4),  # five readings at least
-        ("fffffSSSfS", 9),  # three of five, and one more: with a slow reading
-        ("fffffSSSff", None),
-        ("fffffSSfSSSS", 11),  # the row that made it so began at 8
-        ("fSfSfSfSfSfSfSfS", None),  # hardly ever
-        ("fffffSSffSSff", None),
-        ("fffff=SSSS", 9),  # what is at the limit is not slow
-        ("fffff=====S", None),
-    ],
-)
-def test_when_it_begins(pattern, at):
-    found = slow_after(pattern)
-    assert (found.index(True) if True in found else None) == at
-
-
-def test_it_ends_when_it_has_not_been_so_for_as_long():
-    found = slow_after("SSSSS" + "fff" + "fff" + "f")
-    assert found[4:] == [True] * 6 + [False] * 2
-    assert slow_after("SSSSS" + "fff" + "SSS" + "fff")[-1]
-
-
-def test_five_latencies_are_needed_to_end_it_too():
-    slowness = Slowness()
-    for n in range(4):
-        assert slowness.take(1.0, 5.0, n * 300.0, n * 300.0, slow=True)
-    assert slowness.median is None
-    assert slowness.take(1.0, 5.0, 1200.0, 1200.0, slow=True)
-    assert not slowness.take(1.0, 5.0, 1500.0, 1500.0, slow=True)
-
-
-@given(st.text("Sf", max_size=60), st.floats(1.0, 400.0))
-def test_it_is_slow_only_after_lasting_slowness(pattern, interval):
-    slow = slow_after(pattern, interval)
-    for n, now in enumerate(slow):
-        if now and not (n and slow[n - 1]):
-            assert pattern[n] == "S"
-            assert pattern[max(0, n - 4) : n + 1].count("S") >= 3
-            assert n * interval >= LASTING
-
-
 # --- in the core ------------------------------------------------------------------
 
 
@@ -533,7 +474,7 @@ def test_a_restart_keeps_what_is_usual_and_that_it_is_slow(world):
     spec = health(sign_in=True, evidence=Evidence.SYMPTOM)
     again = World(world.at, spec, memory=memory, learnt=learnt).takes(6.0, 3)
     assert again.health is Health.DEGRADED
-    assert again.changes[-1].because.detail == "slower than usual when we were restarted"
+    assert again.changes[-1].because.detail == "slow when we were restarted"
     assert again.pace == "usually up to 0.4 s (± 0 s); slow above 5 s for 3 min"
     assert again.takes(6.0, 3).health is Health.DEGRADED
     assert again.takes(0.4, 8).health is Health.UP

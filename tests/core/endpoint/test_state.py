@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.state import EndpointKept, EndpointState, Onset, overtaken, with_slowness
+from beacon.core.endpoint.state import EndpointKept, EndpointState, Onset, overtaken
 from beacon.core.model import LONG_AGO, Evidence, Health, Outcome, Reading, Reason
 from beacon.core.trust.network import Confirmation
 from tests.core.conftest import well_formed
@@ -108,35 +108,6 @@ def test_while_our_own_eyes_are_in_doubt_nothing_goes_down(feed):
     state.count(LETTERS["E"], 9.0, regular=True)
     state.decide(9.0, Confirmation.OPEN)
     assert state.health is Health.UP, "an error confirms nothing"
-
-
-@pytest.mark.parametrize(
-    ("latency", "slow_after", "reason"),
-    [
-        (6.0, 5.0, Reason.SLOW),
-        (5.0, 5.0, Reason.OK),
-        (6.0, None, Reason.OK),
-        (None, 5.0, Reason.OK),
-    ],
-)
-def test_a_late_pass_is_a_warn(latency, slow_after, reason):
-    assert with_slowness(Reading(Reason.OK, latency=latency), slow_after).reason is reason
-
-
-@pytest.mark.parametrize("reason", [Reason.ADDRESS_DEAD, Reason.CERTIFICATE_EXPIRING])
-def test_planned_trouble_does_not_hide_slowness(reason):
-    reading = Reading(reason, "what is planned", latency=6.0)
-    assert with_slowness(reading, 9.0) is reading
-    slow = with_slowness(reading, 5.0)
-    assert (slow.reason, slow.detail) == (
-        Reason.SLOW,
-        "took 6 s, more than 5 s; what is planned",
-    )
-
-
-def test_a_slow_failure_stays_a_failure():
-    reading = Reading(Reason.HTTP_STATUS, latency=9.0)
-    assert with_slowness(reading, 1.0) is reading
 
 
 def test_errors_are_only_ours():
