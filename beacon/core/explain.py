@@ -15,8 +15,8 @@ from beacon.core.endpoint.state import EndpointState, overtaken
 from beacon.core.endpoint.streaks import WINDOW, WINDOW_FAILS
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operator.overlays import Overlays
+from beacon.core.service.incident import quiet_at
 from beacon.core.service.service import ServiceMonitor
-from beacon.core.service.slow_recovery import quiet_at
 from beacon.core.timers import Timers
 from beacon.core.tower.alarm import Alarm
 from beacon.core.tower.tower_control import TowerControl

@@ -14,7 +14,7 @@ from beacon.core.endpoint.latency_watch import LatencyWatch
 from beacon.core.endpoint.paid_reading import PaidReading, let_count, paid_reading
 from beacon.core.endpoint.slowness import with_slowness
 from beacon.core.endpoint.staleness import Staleness
-from beacon.core.endpoint.state import EndpointState, without_dead_address
+from beacon.core.endpoint.state import EndpointState
 from beacon.core.inputs import (
     ClockStepped,
     ClockSynchronised,
@@ -49,6 +49,13 @@ RECHECK_LATE_BY: Final = 5.0
 SETTLES_WITHIN: Final = 2.0
 """Seconds after our uplink came back in which a run that begins may still fail by it."""
 OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
+
+
+def without_dead_address(reading: Reading) -> Reading:
+    """Return what a vendor's source says: a dead address of its server is no admission."""
+    if reading.reason is not Reason.ADDRESS_DEAD:
+        return reading
+    return replace(reading, reason=Reason.OK)
 
 
 class _Services(Protocol):

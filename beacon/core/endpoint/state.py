@@ -64,13 +64,6 @@ class EndpointKept:
     flapping: Flapping | None = None
 
 
-def without_dead_address(reading: Reading) -> Reading:
-    """Return what a vendor's source says: a dead address of its server is no admission."""
-    if reading.reason is not Reason.ADDRESS_DEAD:
-        return reading
-    return replace(reading, reason=Reason.OK)
-
-
 def overtaken(late: "EndpointState", others: Iterable["EndpointState"]) -> bool:
     """Whether fresher proof shows that the trouble a lookback endpoint reports is over.
 

@@ -23,12 +23,12 @@ from beacon.core.model import (
     Verdict,
 )
 from beacon.core.operator.overlays import OVERDUE
-from beacon.core.service import facts, slow_recovery
+from beacon.core.service import facts
 from beacon.core.service.blind import NOTHING_ANNOUNCED, BlindAnnouncer, BlindKept
 from beacon.core.service.diagnosis import diagnose
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot, deciding_endpoints, snapshot_of
 from beacon.core.service.hold import ALARMING, Change, ServiceState, VerdictKept
-from beacon.core.service.incident import Incident
+from beacon.core.service.incident import Incident, outlast_slowness
 from beacon.core.service.inhibition import Parent, depends_on_trouble
 from beacon.core.service.parts import ended_parts, is_new_beneath_red, wrong_parts
 from beacon.core.service.shared_parts import SharedParts
@@ -245,7 +245,7 @@ class ServiceMonitor:
             self._shared.tower.returned(self.spec.id, at)
 
     def _outlast_slowness(self, incident: Incident, change: Change, at: Moment) -> Change:
-        change, due = slow_recovery.follow(incident, change, self.state.verdict, self.endpoints, at)
+        change, due = outlast_slowness(incident, change, self.state.verdict, self.endpoints, at)
         self._shared.timers.set(("quiet", self.spec.id), due)
         return change
 
