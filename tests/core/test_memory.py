@@ -46,11 +46,11 @@ from beacon.core.model import (
 )
 from beacon.core.monitor import Monitor
 from beacon.core.service.blind import BlindKept
+from beacon.core.service.held_back import Suppression
 from beacon.core.service.hold import VerdictKept
 from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import OverallKept
 from beacon.core.service.service import ServiceKept
-from beacon.core.service.suppression import Suppression
 from beacon.core.tower.alarm import AlarmKept
 from beacon.core.tower.buzzer import BuzzerKept
 from beacon.core.tower.sequences import Stage, Turn

@@ -7,7 +7,7 @@
     blind       when to announce that we cannot see, and that we see again
     facts       vendor's words, missing records, codes that arrived: kept with an incident
     parts       what is wrong part by part: what an acknowledgement covers, and what is new
-    suppression what an operator holds back, and when it may alarm again
+    held_back   what an operator holds back, and when it may alarm again; what is inhibited
     inhibition  what something that it depends on holds back
     service     one service: all of the above, and what is announced
     roll_up     all services: which are judged anew, the overall verdict, the foremost incident

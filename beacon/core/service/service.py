@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from beacon.core.effects import Announced, Announcement, Recheck, ServiceChanged
+from beacon.core.effects import Announced, Announcement, ServiceChanged
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.indication import Sound
 from beacon.core.model import (
@@ -27,17 +27,11 @@ from beacon.core.service import facts
 from beacon.core.service.blind import NOTHING_ANNOUNCED, BlindAnnouncer, BlindKept
 from beacon.core.service.diagnosis import diagnose
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot, deciding_endpoints, snapshot_of
+from beacon.core.service.held_back import HeldBack, Suppression
 from beacon.core.service.hold import ALARMING, Change, ServiceState, VerdictKept
 from beacon.core.service.incident import Incident, outlast_slowness
-from beacon.core.service.inhibition import Parent, depends_on_trouble
 from beacon.core.service.parts import ended_parts, is_new_beneath_red, wrong_parts
 from beacon.core.service.shared_parts import SharedParts
-from beacon.core.service.suppression import (
-    Suppression,
-    confirmed,
-    time_to_confirm,
-    worse_than,
-)
 from beacon.core.service.verdict import Judgement, judge
 from beacon.core.tower.annunciator import CALL_EVERY
 from beacon.core.views import Cause, IncidentView, ServiceView
@@ -62,13 +56,11 @@ class ServiceMonitor:
         self.state = ServiceState(spec, at)
         self.endpoints: tuple[EndpointState, ...] = ()
         self.incident: Incident | None = None
-        self.inhibited = False  # all its trouble is explained by what it depends on
-        self.suppression: Suppression | None = None  # by an operator, or until just now
+        self.held_back = HeldBack(spec.id, shared)
         self.blind_announcer = BlindAnnouncer()
         self.view: ServiceView | None = None
         self._shared = shared
         self._external_causes: tuple[EndpointState, ...] = ()
-        self._parents: Mapping[str, tuple[Parent, ...]] = {}
         self._affected: Mapping[str, tuple[str, ...]] = {}
         self._causes: tuple[Cause, ...] = ()  # what explains its trouble, as last judged
 
@@ -89,7 +81,7 @@ class ServiceMonitor:
             for cause, breaks in affected.items()
             if cause not in own and not own.isdisjoint(breaks)
         )
-        self._parents = {
+        self.held_back.parents = {
             e.id: tuple(
                 (p, services.get(p.spec.service)) for p in map(endpoints.get, e.depends_on) if p
             )
@@ -109,8 +101,8 @@ class ServiceMonitor:
         return ServiceKept(
             verdict=self.state.kept_at(at),
             blind=self.blind_announcer.kept,
-            inhibited=self.inhibited,
-            suppression=self.suppression,
+            inhibited=self.held_back.inhibited,
+            suppression=self.held_back.suppression,
             incident=None if self.incident is None else replace(self.incident),
         )
 
@@ -119,8 +111,7 @@ class ServiceMonitor:
         if kept.verdict is not None:
             self.state.kept = replace(kept.verdict)
         self.blind_announcer = BlindAnnouncer(kept.blind)
-        self._set_inhibited(on=kept.inhibited)
-        self.suppression = kept.suppression
+        self.held_back.restore(kept.suppression, inhibited=kept.inhibited)
         self.incident = None if kept.incident is None else replace(kept.incident)
 
     # --- what others ask ----------------------------------------------------------
@@ -136,14 +127,19 @@ class ServiceMonitor:
         return self.suppression is None and (self.incident is not None or self.inhibited)
 
     @property
-    def awaits_reading(self) -> bool:
-        """Whether every reading may end what holds its alarm back, even one that changes nothing.
+    def suppression(self) -> Suppression | None:
+        """That an operator holds its alarms back, or did until just now."""
+        return self.held_back.suppression
 
-        Inhibited: the first reading after the parent came back. Suppressed until just now: the
-        reading that confirms what is wrong.
-        """
-        suppression = self.suppression
-        return self.inhibited or (suppression is not None and suppression.ended_at is not None)
+    @property
+    def inhibited(self) -> bool:
+        """Whether all its trouble is explained by what it depends on."""
+        return self.held_back.inhibited
+
+    @property
+    def awaits_reading(self) -> bool:
+        """Whether its next reading matters even if it changes nothing."""
+        return self.held_back.awaits_reading
 
     @property
     def disturbed(self) -> bool:
@@ -231,9 +227,7 @@ class ServiceMonitor:
             starting=self.starting,
             overlays=self._overlays(at),
         )
-        change = self._suppress(change, at)
-        if self.suppression is None:
-            change = self._inhibit(self._late_opening() or change, at)
+        change = self.held_back.hold(change, verdict, self.endpoints, self.incident, at)
         if self.incident is not None:
             change = self._outlast_slowness(self.incident, change, at)
         if change is Change.OPENED:
@@ -249,90 +243,13 @@ class ServiceMonitor:
         self._shared.timers.set(("quiet", self.spec.id), due)
         return change
 
-    def _late_opening(self) -> Change | None:
-        """Open what is wrong anew after an alarm that was held back until it was recovering."""
-        wrong = self.state.verdict in OPENING
-        return Change.OPENED if wrong and self.incident is None and not self.inhibited else None
-
-    # --- held back: suppressed by an operator, inhibited by what it depends on ----
-
     def follow_overlays(self, at: Moment) -> None:
         """Begin or end its suppression, as the overlays say."""
-        name, suppression = self.spec.id, self.suppression
-        if self._shared.overlays.suppressed(name):
-            before = self.state.verdict if suppression is None else suppression.before
-            self.suppression = Suppression(before)
-            self._shared.tower.annunciator.suppress(name)
-        elif suppression is not None and suppression.ended_at is None:
-            self.suppression = replace(suppression, ended_at=at)
-            self._await_confirmation(suppression)
-            if asked := tuple(e.spec.id for e in self.endpoints if e.rereadable):
-                self._shared.effects.append(Recheck(at, at, asked))
+        self.held_back.follow_overlays(self.state.verdict, self.endpoints, self.incident, at)
 
     def restore_suppression(self) -> None:
         """Go on with a suppression of before a restart."""
-        if self.suppression is not None and self.suppression.ended_at is not None:
-            self._await_confirmation(self.suppression)
-
-    def _await_confirmation(self, suppression: Suppression) -> None:
-        """Show at once what was wrong before and still is; the rest waits for a probe."""
-        held = self.incident is not None or self.inhibited
-        shown = suppression.before if held and suppression.before in OPENING else None
-        self._shared.tower.annunciator.await_confirmation(self.spec.id, shown)
-
-    def _suppress(self, change: Change, at: Moment) -> Change:
-        """Hold alarms back while it is suppressed, and until it is confirmed afterwards.
-
-        Then only what is worse than before is an alarm (docs/operators.md).
-        """
-        suppression, timer = self.suppression, ("unconfirmed", self.spec.id)
-        if suppression is None:
-            return change
-        calm = Change.NONE if change in ALARMING else change
-        if suppression.ended_at is None:
-            return calm
-        verdict, due = self.state.verdict, suppression.ended_at + time_to_confirm(self.endpoints)
-        if at < due and not confirmed(verdict, self._culprits, suppression.ended_at):
-            self._shared.timers.set(timer, due)
-            return calm
-        self._shared.timers.set(timer, None)
-        self.suppression = None
-        self._shared.tower.annunciator.end_suppression(self.spec.id, at)
-        incident = self.incident is not None
-        return worse_than(suppression.before, verdict, incident=incident) or calm
-
-    def _inhibit(self, change: Change, at: Moment) -> Change:
-        """Hold an alarm back while all the trouble depends on something else.
-
-        The lamps flash as usual; incident and sound come when it fails by itself
-        (docs/operators.md).
-        """
-        if not self.inhibited and change not in ALARMING:
-            return change
-        if self.state.verdict in NO_PROBLEM or change in (Change.RECOVERING, Change.CLOSED):
-            self._set_inhibited(on=False)
-            return change
-        culprits = self._culprits
-        explained = [depends_on_trouble(e, self._parents[e.spec.id], at) for e in culprits]
-        if all(explained) if culprits else self.inhibited:
-            self._set_inhibited(on=True)
-            if change in ALARMING:
-                self._flash()
-            return Change.NONE
-        if self.inhibited:
-            self._set_inhibited(on=False)
-            change = Change.RELAPSED
-        return Change.OPENED if self.incident is None else change
-
-    def _set_inhibited(self, *, on: bool) -> None:
-        self.inhibited = on
-        self._shared.tower.annunciator.inhibit(self.spec.id, on=on)
-
-    def _flash(self) -> None:
-        """Ask for acknowledgement without a sound, of the lamp as of the incident."""
-        if self.incident is not None:
-            self.incident.reopen()
-        self._shared.tower.annunciator.flash(self.spec.id)
+        self.held_back.restore_suppression(self.incident)
 
     # --- incident -----------------------------------------------------------------
 

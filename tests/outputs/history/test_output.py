@@ -21,7 +21,7 @@ from beacon.core.inputs import Acknowledge, Bypass, Maintenance, Observed, Shelv
 from beacon.core.memory import Memory
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
-from beacon.core.service.suppression import Suppression
+from beacon.core.service.held_back import Suppression
 from beacon.core.views import Arrivals
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token

@@ -6,7 +6,7 @@ from beacon.core.effects import Announced, Recheck
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.inputs import Bypass, Maintenance, Observed, QuietHours, Scheduled, Shelve
 from beacon.core.model import Evidence, Reason, Sequence, Service, Verdict
-from beacon.core.service.suppression import time_to_confirm
+from beacon.core.service.held_back import time_to_confirm
 from beacon.core.views import OverlayKind
 from tests.core.operators import (
     FAILED,
