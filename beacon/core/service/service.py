@@ -394,12 +394,20 @@ class ServiceMonitor:
         labels = self._shared.overlays.labels(self.spec.id, at)
         return (*labels, "guard_stopped") if any(e.guarded for e in self.endpoints) else labels
 
+    def _why_held(self, at: Moment) -> Cause | None:
+        """Explain a verdict though nothing is wrong now: it is held, or something is overdue."""
+        overdue = self._shared.overlays.overdue(self.spec.id, at)
+        if overdue and self.state.verdict is Verdict.ADVISORY:
+            return Cause(OVERDUE, f"not tested for too long: {', '.join(overdue)}")
+        incident = self.incident.view if self.incident is not None else None
+        if incident is None or incident.cause is None or self.state.verdict in CALM:
+            return None
+        why = "as last seen" if self.state.blind else "over, and held for a while"
+        return Cause(incident.cause, f"{why}: {incident.explanation}")
+
     def _view(self, overlays: tuple[str, ...], at: Moment) -> ServiceView:
         state, found = self.state, self.state.judgement
-        why = self._causes[0] if self._causes else None
-        overdue = self._shared.overlays.overdue(self.spec.id, at)
-        if why is None and overdue and state.verdict is Verdict.ADVISORY:
-            why = Cause(OVERDUE, f"not tested for too long: {', '.join(overdue)}")
+        why = self._causes[0] if self._causes else self._why_held(at)
         return ServiceView(
             id=self.spec.id,
             verdict=state.verdict,

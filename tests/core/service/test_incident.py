@@ -266,6 +266,22 @@ def test_relapse_re_enters_asks_anew_and_sounds_at_most_every_30_minutes(make_ha
     assert harness.sounds[0] == "three_pulses"
 
 
+@pytest.mark.parametrize(
+    ("then", "words"),
+    [(Reason.OK, "over, and held for a while: mfa/health: http_status"), (None, "as last seen")],
+)
+def test_a_verdict_that_is_held_says_why(make_harness, then, words):
+    harness = make_harness().advance(HOUR).script(Reason.HTTP_STATUS, "mfa/health")
+    known = harness.advance(10 * MINUTE).service().cause
+    if then is None:
+        harness.simulation.restart(10.0)
+    else:
+        harness.script(then, "mfa/health").advance(3 * MINUTE)
+    held = harness.service()
+    assert (held.verdict, held.cause) == (Verdict.DEGRADED, known)
+    assert held.explanation.startswith(words)
+
+
 def test_the_first_out_is_the_first_that_fell_and_stays(make_harness):
     harness = (
         make_harness().advance(HOUR).script(Reason.HTTP_STATUS, "mfa/health").advance(10 * MINUTE)
