@@ -288,9 +288,17 @@ def _cite(endpoint: EndpointSnapshot) -> str:
     statement = endpoint.statement
     if statement is None:
         return endpoint.spec.id
-    if statement.outcome is Outcome.PASS:
-        return f"{endpoint.spec.id}: {endpoint.health}, one more pass must confirm that it is well"
-    return _quoted(endpoint.spec.id, statement)
+    if statement.outcome is not Outcome.PASS:
+        return _quoted(endpoint.spec.id, statement)
+    began = endpoint.onset.reading if endpoint.health is Health.DOWN and endpoint.onset else None
+    what = (
+        f"{endpoint.spec.id}: {endpoint.health}"
+        if began is None
+        else _quoted(endpoint.spec.id, began)
+    )
+    if endpoint.flapping:
+        return f"{what}; it passes now, but changes too often: held until it is steady"
+    return f"{what}; it passes now, one more pass must confirm that it is well"
 
 
 def _quoted(name: str, reading: Reading) -> str:

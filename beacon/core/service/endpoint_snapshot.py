@@ -22,6 +22,7 @@ class EndpointSnapshot:
     health: Health
     statement: Reading | None = None
     planned: bool = False
+    flapping: bool = False
     in_trouble: bool = False
     proven: Health = Health.UNKNOWN
     raises_verdict: bool = False
@@ -46,6 +47,7 @@ def snapshot_of(
         health=state.shown,
         statement=statement,
         planned=state.planned,
+        flapping=state.flapping,
         in_trouble=state.in_trouble,
         proven=state.proven_since(began_at),
         raises_verdict=state.spec.looks_back and state.in_trouble and not overtaken(state, peers),

@@ -108,10 +108,18 @@ def test_a_slow_endpoint_without_a_reading_is_named():
     assert likeliest(seen("s/x", Evidence.SYMPTOM, Health.DOWN)).explanation == "s/x"
 
 
-def test_an_endpoint_on_its_way_back_is_not_cited_as_ok():
-    back = seen("s/vendor", Evidence.CLAIM, Health.DOWN, Reason.OK)
-    found = likeliest(FINE, back)
-    assert found.explanation == "s/vendor: down, one more pass must confirm that it is well"
+@pytest.mark.parametrize(
+    ("flapping", "words"),
+    [
+        (False, "it passes now, one more pass must confirm that it is well"),
+        (True, "it passes now, but changes too often: held until it is steady"),
+    ],
+)
+def test_an_endpoint_on_its_way_back_is_cited_as_it_fell(flapping, words):
+    back = replace(seen("s/sign-in", Evidence.SYMPTOM, Health.DOWN, Reason.OK), flapping=flapping)
+    assert likeliest(FINE, back).explanation == f"s/sign-in: down; {words}"
+    fell = replace(back, onset=Onset(60.0, Reading(Reason.DEADLINE)))
+    assert likeliest(FINE, fell).explanation == f"s/sign-in: deadline; {words}"
 
 
 def test_one_of_several_is_named_as_the_part():
