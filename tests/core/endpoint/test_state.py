@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.state import EndpointKept, EndpointState, Onset, overtaken
+from beacon.core.endpoint.state import EndpointKept, EndpointState
+from beacon.core.endpoint.streaks import Onset
 from beacon.core.model import LONG_AGO, Evidence, Health, Outcome, Reading, Reason
+from beacon.core.service.endpoint_snapshot import overtaken
 from beacon.core.trust.network import Confirmation
 from tests.core.conftest import well_formed
 from tests.core.endpoint.conftest import LETTERS
