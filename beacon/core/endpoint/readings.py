@@ -286,7 +286,8 @@ class EndpointMonitors:
 
     def _worded_anew(self, state: EndpointState, was: tuple[Trouble, ...], at: Moment) -> None:
         self.dependencies.touch_all_of(state)
-        if set(present(state.kept.troubles)).difference(was):
+        known = {each.onset for each in was}
+        if any(each.onset not in known for each in present(state.kept.troubles)):
             self._look_at_affected(state, at)
 
     def _look_at_affected(self, state: EndpointState, at: Moment) -> None:
