@@ -101,8 +101,11 @@ def _arrivals(arrivals: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def _reach(window: Mapping[str, Any]) -> str:
     ttl = "no TTL was seen" if window["ttl_s"] is None else f"TTL {times.span(window['ttl_s'])}"
+    parts = ("ttl_s", "interval_s", "delivery_interval_s", "code_lifetime_s")
+    lasts = times.between(window["since"], window["until"])
+    twice = "twice " if lasts > 1.5 * sum(window[part] or 0.0 for part in parts) else ""
     return (
-        f"explains what began to fail until {times.second(window['until'])}: {ttl}, + "
+        f"explains what began to fail until {times.second(window['until'])}: {twice}{ttl}, + "
         f"{times.span(window['interval_s'])} between its readings, + "
         f"{times.span(window['delivery_interval_s'])} between those of {window['delivery']}, + "
         f"{times.span(window['code_lifetime_s'])} for a code"

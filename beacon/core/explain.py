@@ -11,10 +11,11 @@ from typing import Final
 
 from beacon.core.endpoint.delivery_stats import in_words
 from beacon.core.endpoint.slowness import DEAD_BAND
-from beacon.core.endpoint.state import EndpointState, overtaken
+from beacon.core.endpoint.state import EndpointState
 from beacon.core.endpoint.streaks import WINDOW, WINDOW_FAILS
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operator.overlays import Overlays
+from beacon.core.service.endpoint_snapshot import overtaken
 from beacon.core.service.incident import quiet_at
 from beacon.core.service.service import ServiceMonitor
 from beacon.core.timers import Timers

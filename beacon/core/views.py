@@ -111,8 +111,9 @@ class Cited:
 class CauseWindow:
     """How long a failing cause explains what fails after it. Parts of it are seconds.
 
-    `since` is the cause's first failing reading; `until` is later by all the parts together.
-    `failed_at` is the first failing reading of `delivery`, the endpoint it affects.
+    `since` is the first failing reading of its trouble; `until` is later by all the parts together,
+    or by twice as much: `doubled`, while the trouble lasts. `failed_at` is the first failing
+    reading of `delivery`, the endpoint it affects. `disproved`: codes arrived all the same.
     """
 
     since: Moment
@@ -123,11 +124,14 @@ class CauseWindow:
     delivery: str
     failed_at: Moment
     ttl: float | None = None
+    doubled: bool = False
+    disproved: bool = False
 
     @property
     def holds(self) -> bool:
         """Whether the delivery began to fail in it; the cause is read an interval late at most."""
-        return self.since - self.interval <= self.failed_at <= self.until
+        began_in_it = self.since - self.interval <= self.failed_at <= self.until
+        return began_in_it and not self.disproved
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,14 @@ def _reading(document: YamlDocument, at: LinePath, line: Line) -> Iterator[Scrip
         allowed = "one of " + ", ".join(possible)
         document.refuse((*at, outcome.value), f"not a reason to {outcome}: {word!r}", allowed)
         return
+    for number, other in enumerate(line.also):
+        if outcome is not Outcome.FAIL or other not in possible:
+            allowed = "beside fail one of " + ", ".join(
+                r for r in Reason if r.outcome is Outcome.FAIL
+            )
+            document.refuse(
+                (*at, "also", number), f"not a reason to fail beside: {other!r}", allowed
+            )
     offset = line.clock_offset
     reading = Reading(
         Reason(word),
@@ -218,6 +226,7 @@ def _reading(document: YamlDocument, at: LinePath, line: Line) -> Iterator[Scrip
         clock=None if offset is None else ClockSeen(float(offset), line.endpoint),
         resolver=line.resolver,
         uses=tuple(BreakGlassUse(f"{line.at}/{name}", name) for name in line.break_glass),
+        records=(word, *line.also) if line.also else (),
     )
     yield ScriptedReading(float(line.at), line.endpoint, reading, line.share)
 

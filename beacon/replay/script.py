@@ -112,7 +112,8 @@ class Line:
     `clock_offset`: according to this reading our clock is this much behind (negative: ahead).
     `resolver`: whether our own resolver answered. `clock_set`: our clock is set forward by this
     much. `break_glass`: labels of the accounts that were used at the line's time, as this
-    reading reports them.
+    reading reports them. `also`: reasons to fail that are found beside `fail`, each a trouble of
+    its own.
     """
 
     at: At
@@ -126,6 +127,7 @@ class Line:
     latency: Duration | None = None
     ttl: Duration | None = None
     detail: str = ""
+    also: tuple[str, ...] = ()
     break_glass: tuple[str, ...] = ()
     clock_offset: Offset | None = None
     resolver: bool | None = None

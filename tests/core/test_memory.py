@@ -19,7 +19,9 @@ from beacon.core.effects import (
 )
 from beacon.core.endpoint.flapping import Flapping
 from beacon.core.endpoint.guard import SignInGuard
-from beacon.core.endpoint.state import EndpointKept, Onset
+from beacon.core.endpoint.state import EndpointKept
+from beacon.core.endpoint.streaks import Onset
+from beacon.core.endpoint.troubles import Trouble
 from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.inputs import (
     Acknowledge,
@@ -708,6 +710,7 @@ def full():
         vendor=(VendorWord("mfa/vendor", "admits", "we are looking", 322.0),),
     )
     names = [e.id for e in site().endpoints]
+    lost = Reading(Reason.CODE_NOT_ARRIVED, "not arrived within 120 s", 121.0)
     endpoints = {
         name: EndpointKept(
             health=Health.UP if name.startswith("sms") else Health.DOWN,
@@ -722,6 +725,7 @@ def full():
             ),
             flapping=Flapping(held=Health.DEGRADED, history=0b1010, changes_from=4),
             confirmed_onset=Onset(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
+            troubles=(Trouble("spf_missing", Onset(298.0, lost, 60.0), 299.0, ("sms/send",)),),
             slow=True,
             slow_until=295.0 + n,
             passed_at=250.0 + n,
@@ -730,7 +734,6 @@ def full():
         )
         for n, name in enumerate(names)
     }
-    lost = Reading(Reason.CODE_NOT_ARRIVED, "not arrived within 120 s", 121.0)
     services = {
         name: ServiceKept(
             verdict=VerdictKept(
@@ -804,7 +807,16 @@ def parts(remembered):
 
 
 KEPT = (
-    *(EndpointKept, SignInGuard, Flapping, PaidReading, ServiceKept, VerdictKept, BlindKept),
+    *(
+        EndpointKept,
+        Trouble,
+        SignInGuard,
+        Flapping,
+        PaidReading,
+        ServiceKept,
+        VerdictKept,
+        BlindKept,
+    ),
     *(Incident, AlarmKept, BuzzerKept, OverallKept, Memory),
 )
 

@@ -237,6 +237,8 @@ def test_a_restart_that_cannot_be(play, line, message):
         ("fail: deadline", "fail: deadline, share: 1.5", "events[0].share"),
         ("fail: deadline", "fail: ok", "events[0].fail: not a reason to fail: 'ok'"),
         ("fail: deadline", "fail: deadline, warn: slow", "events[0]: one of pass, warn, fail"),
+        ("fail: deadline", "fail: deadline, also: [x]", "events[0].also[0]: not a reason to fail"),
+        ("fail: deadline", "warn: slow, also: [deadline]", "events[0].also[0]: not a reason to"),
         ("endpoint: mfa/sign-in, pass", "endpoint: mfa/x, pass", "unknown endpoint 'mfa/x'"),
         ("operator: acknowledge", "operator: shout", "events[1].operator: no command 'shout'"),
         ("operator: silence", "operator: shelve, service: x", "events[2].service: unknown 'x'"),

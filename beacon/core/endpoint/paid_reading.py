@@ -5,8 +5,8 @@ Neither sends a message: so this is the one thing that is green without fresh ev
 
 from dataclasses import dataclass
 
-from beacon.core.endpoint.state import EndpointState, Onset
-from beacon.core.endpoint.streaks import WINDOW
+from beacon.core.endpoint.state import EndpointState
+from beacon.core.endpoint.streaks import WINDOW, Onset
 from beacon.core.model import Health, Moment, Reading
 
 
@@ -39,7 +39,8 @@ def let_count(state: EndpointState, paid: PaidReading, at: Moment) -> bool:
     state.last = state.statement = paid.reading
     state.stated_at = started
     if paid.fails:
-        state.streaks.fails, state.fail_since = paid.fails, started
+        state.streaks.fails = paid.fails
         state.streaks.window = (1 << min(paid.fails, WINDOW)) - 1
-        state.onset = Onset(started, paid.reading)
+        state.streaks.first = Onset(started, paid.reading)
+        state.streaks.latest = (state.streaks.first,)
     return True

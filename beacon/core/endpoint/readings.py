@@ -15,6 +15,7 @@ from beacon.core.endpoint.paid_reading import PaidReading, let_count, paid_readi
 from beacon.core.endpoint.slowness import with_slowness
 from beacon.core.endpoint.staleness import Staleness
 from beacon.core.endpoint.state import EndpointState
+from beacon.core.endpoint.troubles import Trouble, present
 from beacon.core.inputs import (
     ClockStepped,
     ClockSynchronised,
@@ -185,6 +186,7 @@ class EndpointMonitors:
         self, state: EndpointState, reading: Reading, event: Observed, *, gated: bool
     ) -> None:
         at, spec, was, judged_by = event.at, state.spec, state.shown, state.judged_by
+        troubles = state.kept.troubles
         state.started, guarded = event.started, state.guarded
         reading = state.count(reading, at, regular=event.regular)
         if state.guarded and not guarded:
@@ -194,7 +196,7 @@ class EndpointMonitors:
         if reading.outcome is Outcome.FAIL:
             if gated:
                 gate = self._gate(state, at)
-            self._confirm(state, reading, at)
+            self._confirm(state, reading, at, regular=event.regular)
         elif not state.streaks.fails:
             self._pending.pop(spec.id, None)
         if gate is Confirmation.SHUT:  # not by the resolver: `observed` voids what that failed
@@ -208,13 +210,13 @@ class EndpointMonitors:
         if state.shown is not was:
             self._changed(state, was, at)
         elif state.judged_by != judged_by:
-            self.dependencies.touch_all_of(state)
+            self._worded_anew(state, troubles, at)
         elif self._waits(state) or spec.looks_back:  # the time that it covers has moved on
             self.dependencies.touch_service(state)
 
     def _count_arrival(self, state: EndpointState, reading: Reading) -> None:
         for cause in self.dependencies.causes_of(state):
-            cause.delivered(state.spec.id, reading.outcome)
+            cause.delivered(state.spec, reading, state.started)
             if cause.shown is Health.DOWN:
                 self.dependencies.touch_service(state)
 
@@ -244,15 +246,18 @@ class EndpointMonitors:
 
     def _asked_gate(self, state: EndpointState) -> Confirmation:
         by_name = self.trust.failed_by_name(state.last)
-        return self.trust.gate(state.spec, state.fail_since, by_name=by_name)
+        assert state.streaks.first is not None, "it is failing"
+        return self.trust.gate(state.spec, state.streaks.first.at, by_name=by_name)
 
-    def _confirm(self, state: EndpointState, reading: Reading, at: Moment) -> None:
+    def _confirm(
+        self, state: EndpointState, reading: Reading, at: Moment, *, regular: bool
+    ) -> None:
         """Order the re-check that a fail asks for, or the rest that rejections ask for."""
         if reading.reason in REJECTED and state.kept.guard.until > at:
             self._effects.append(Postpone(at, state.spec.id, state.kept.guard.until))
             return
         retry = state.spec.retry_interval
-        if retry is not None and state.wants_recheck:
+        if retry is not None and (state.wants_recheck or (regular and state.has_new_trouble)):
             # From start to start: a run that hung has used up its pause.
             due = max(at, state.started + retry)
             self._effects.append(Recheck(at, due, (state.spec.id,)))
@@ -276,9 +281,18 @@ class EndpointMonitors:
         assert because is not None, "a change follows a reading"
         self._effects.append(Transition(at, spec.id, was, state.shown, because))
         self.dependencies.touch_all_of(state)
-        affected = self.dependencies.affected_by(state)
-        if state.shown is Health.DOWN and affected:
-            # Look at once at what a failing cause will break.
+        if state.shown is Health.DOWN:
+            self._look_at_affected(state, at)
+
+    def _worded_anew(self, state: EndpointState, was: tuple[Trouble, ...], at: Moment) -> None:
+        self.dependencies.touch_all_of(state)
+        known = {each.onset for each in was}
+        if any(each.onset not in known for each in present(state.kept.troubles)):
+            self._look_at_affected(state, at)
+
+    def _look_at_affected(self, state: EndpointState, at: Moment) -> None:
+        """Look at once at what a failing cause will break."""
+        if affected := self.dependencies.affected_by(state):
             self._effects.append(Recheck(at, at, affected))
 
     def resume(self, event: Resume) -> None:
@@ -319,7 +333,7 @@ class EndpointMonitors:
                 self._call_witnesses(at)
                 continue
             del self._pending[name]
-            was, judged_by = state.shown, state.judged_by
+            was, judged_by, troubles = state.shown, state.judged_by, state.kept.troubles
             if gate is Confirmation.SHUT:
                 self._void(state, OWN_NETWORK, at)
                 continue
@@ -328,7 +342,7 @@ class EndpointMonitors:
                 self._report(state, at)
                 self._changed(state, was, at)
             elif state.judged_by != judged_by:  # down again beneath what is held while it flaps
-                self.dependencies.touch_all_of(state)
+                self._worded_anew(state, troubles, at)
 
     def _network_may_have_changed(self, at: Moment) -> None:
         """Void what we can no longer trust, once, when the network is lost."""

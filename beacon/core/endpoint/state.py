@@ -6,7 +6,6 @@ goes down while its own network is in doubt; leaving unknown takes fresh evidenc
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,7 +14,8 @@ from beacon.core.endpoint.flapping import FlapDetector, Flapping
 from beacon.core.endpoint.guard import PASSED, REJECTIONS_TO_DOWN, UNTRIED, SignInGuard, unproven
 from beacon.core.endpoint.latency_baseline import Baseline
 from beacon.core.endpoint.slowness import SLOW_BEFORE, Slowness, quiet_time, tells_pace
-from beacon.core.endpoint.streaks import Streaks
+from beacon.core.endpoint.streaks import Onset, Streaks
+from beacon.core.endpoint.troubles import LastTtl, Trouble, TroubleWatch, present, troubles_of
 from beacon.core.model import (
     LONG_AGO,
     NEVER,
@@ -37,15 +37,6 @@ SHORTEST_WAIT: Final = 300.0
 """Seconds within which whatever is polled often has been read again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Onset:
-    """How trouble began: the first failing reading, and the TTL (seconds) seen before it."""
-
-    at: Moment
-    reading: Reading
-    ttl: float | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointKept:
     """What survives a restart. It is replaced when it changes; a steady reading leaves it equal."""
@@ -57,6 +48,7 @@ class EndpointKept:
     slow_until: Moment = LONG_AGO  # when it was last so, or about to be; not while it is
     up_again_at: Moment = LONG_AGO  # when it last came up after having been down
     confirmed_onset: Onset | None = None  # the onset of the last time it went down
+    troubles: tuple[Trouble, ...] = ()  # of a cause: each thing that is wrong, and what was lately
     passed_at: Moment | None = None  # while unknown: when the last run began that passed
     worked_at: Moment | None = None  # when the last run began that passed while it was up
     informed_at: Moment = NEVER  # lookback: when the last run began that was no error
@@ -64,32 +56,13 @@ class EndpointKept:
     flapping: Flapping | None = None
 
 
-def overtaken(late: "EndpointState", others: Iterable["EndpointState"]) -> bool:
-    """Whether fresher proof shows that the trouble a lookback endpoint reports is over.
-
-    A symptom of the present in its cell fell before it did, and came up again after the
-    beginning of the time it covers. One that was up while users failed proves nothing.
-    """
-    kept = late.kept
-    down_at = kept.confirmed_onset.at if late.still_down and kept.confirmed_onset else kept.since
-    return any(
-        other.kept.confirmed_onset is not None
-        and other.kept.confirmed_onset.at <= down_at
-        and other.kept.up_again_at > late.looks_back_to
-        for other in others
-        if not other.spec.looks_back
-        and other.spec.evidence is Evidence.SYMPTOM
-        and other.spec.cell == late.spec.cell
-    )
-
-
 class EndpointState:
     """What is remembered of one endpoint between readings."""
 
     __slots__ = (
-        *("arrivals", "baseline", "delayed_until", "errors", "fail_since", "flaps", "health"),
-        *("kept", "last", "onset", "passed_at", "records", "settled", "slow_because", "slow_since"),
-        *("slowness", "spec", "started", "stated_at", "statement", "streaks", "ttl", "ttl_at"),
+        *("arrivals", "baseline", "delayed_until", "errors", "flaps", "health", "kept", "last"),
+        *("passed_at", "records", "settled", "slow_because", "slow_since", "slowness", "spec"),
+        *("started", "stated_at", "statement", "streaks", "trouble_watch", "ttl"),
     )
 
     def __init__(self, spec: Endpoint, at: Moment) -> None:
@@ -103,13 +76,11 @@ class EndpointState:
         self.records: tuple[str, ...] = ()  # all that its fails have named since it began to fail
         self.statement: Reading | None = None  # the first reading of those that say the same
         self.stated_at = at
-        self.onset: Onset | None = None  # of trouble that may not be confirmed
-        self.ttl: float | None = None
-        self.ttl_at: float = at
+        self.trouble_watch = TroubleWatch()
+        self.ttl = LastTtl()
         self.settled = False  # known once, or found to be unknown for a reason
         self.errors = 0  # in a row
         self.streaks, self.flaps = Streaks(), FlapDetector()
-        self.fail_since = at
         self.baseline: Baseline | None = None  # what is usual; None: not judged by it
         self.slowness = Slowness()
         self.slow_because, self.slow_since = SLOW_BEFORE, at  # what it says while it is slow
@@ -122,6 +93,12 @@ class EndpointState:
             self.settled = True
             if kept.guard.proven:
                 self.health = kept.health or Health.UNKNOWN
+        onset = kept.confirmed_onset
+        if self.still_down and onset is not None:
+            self.ttl.take(onset.ttl, onset.at)
+            if self.spec.evidence is Evidence.CAUSE and not kept.troubles:
+                # Written by a beacon that knew one trouble for all.
+                self.kept = replace(kept, troubles=troubles_of(onset))
 
     @property
     def because(self) -> Reading | None:
@@ -159,8 +136,16 @@ class EndpointState:
     @property
     def judged_by(self) -> tuple[object, ...]:
         """All that services are judged and explained by; `shown` hides some while it flaps."""
-        words = (*self.says, self.kept.since, self.records, self.kept.slow_until)
+        kept = self.kept
+        words = (*self.says, kept.since, self.records, kept.slow_until, kept.troubles)
         return self.shown, self.health, self.planned, self.settled, self.flapping, *words
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What is confirmed to be wrong now: of a cause each trouble's name, else the reason."""
+        because = self.because if self.wrong else None
+        names = tuple(each.name for each in present(self.kept.troubles))
+        return names or (() if because is None else (str(because.reason),))
 
     @property
     def planned(self) -> bool:
@@ -227,6 +212,12 @@ class EndpointState:
         return not (self.spec.pushed or self.guarded)
 
     @property
+    def has_new_trouble(self) -> bool:
+        """Whether something new is wrong with a cause that is down, and not confirmed."""
+        down, threshold = self.health is Health.DOWN, self.spec.failure_threshold
+        return down and self.trouble_watch.unconfirmed(self.kept.troubles, threshold)
+
+    @property
     def wants_recheck(self) -> bool:
         """Whether a fail waits to be confirmed."""
         fails = self.streaks.fails > 0 and not self._enough_fails()
@@ -252,8 +243,9 @@ class EndpointState:
             self._count_fail(reading, at)
         else:
             self._count_good(reading)
-            if reading.ttl is not None:
-                self._keep_ttl(reading.ttl, at)
+            self.ttl.take(reading.ttl, at)
+        if self.spec.evidence is Evidence.CAUSE:
+            self.trouble_watch.count(reading, at, self.ttl.before(reading), self.kept.troubles)
         if regular:
             failed = outcome is Outcome.FAIL
             self.streaks.count_regular(failed=failed)
@@ -269,19 +261,11 @@ class EndpointState:
         """A vendor's words are what is polled; other details may differ in every reading."""
         return self.spec.evidence is Evidence.CLAIM and was.detail != now.detail
 
-    def _keep_ttl(self, ttl: float, at: float) -> None:
-        # A resolver counts down what it has kept: the largest TTL within itself is the true one.
-        if self.ttl is None or ttl >= self.ttl or at - self.ttl_at > self.ttl:
-            self.ttl, self.ttl_at = ttl, at
-
     def _count_fail(self, reading: Reading, at: Moment) -> None:
-        if not self.streaks.fails:
-            self.fail_since = at
         if not self.streaks.window and not self.still_down:
-            self.onset = Onset(at, reading, reading.ttl if self.ttl is None else self.ttl)
             self.records = ()
         self.records = joined(self.records, reading.records)
-        self.streaks.count_fail()
+        self.streaks.count_fail(Onset(at, reading, self.ttl.before(reading)))
         if self._rejected(reading):
             guard = self.kept.guard.rejected(self.spec, self.started, at)
             self.kept = replace(self.kept, guard=guard)
@@ -299,12 +283,16 @@ class EndpointState:
         """Whether a sign-in of our own was rejected: one of others is not ours to stop."""
         return reading.reason in REJECTED and not self.spec.pushed
 
-    def delivered(self, delivery: str, outcome: Outcome) -> None:
+    def delivered(self, delivery: Endpoint, reading: Reading, started: Moment) -> None:
         """Count a code that arrived, or did not, at something that this cause affects."""
+        outcome = reading.outcome
         if self.shown is not Health.UNKNOWN and outcome is not Outcome.ERROR:
-            was = self.arrivals.get(delivery) or Arrivals(self.spec.id, delivery)
+            was = self.arrivals.get(delivery.id) or Arrivals(self.spec.id, delivery.id)
             failing, lost = self.shown is Health.DOWN, outcome is Outcome.FAIL
-            self.arrivals[delivery] = arrived(was, failing=failing, lost=lost)
+            self.arrivals[delivery.id] = arrived(was, failing=failing, lost=lost)
+            # What a failing record brings into the junk folder does not prove it harmless.
+            if failing and not lost and reading.reason is not Reason.CODE_IN_JUNK:
+                self.trouble_watch.arrived(delivery, started)
 
     def note_latency(self, latency: float, usual: float, at: Moment) -> None:
         """Take in how long a passing reading took; above `usual` it is slow for its hour."""
@@ -349,8 +337,16 @@ class EndpointState:
         unplanned = self._unplanned()
         if unplanned is not self.kept.unplanned:
             self.kept = replace(self.kept, unplanned=unplanned)
+        if self.spec.evidence is Evidence.CAUSE:
+            self._follow_troubles(gate)
         self.flaps.hold(self.health)
         self._keep_flapping()
+
+    def _follow_troubles(self, gate: Confirmation) -> None:
+        down = self.health is Health.DOWN and gate is Confirmation.OPEN
+        troubles = self.trouble_watch.follow(self.kept.troubles, self.spec, down=down)
+        if troubles is not self.kept.troubles:
+            self.kept = replace(self.kept, troubles=troubles)
 
     def _unplanned(self) -> bool:
         """Whether it is in trouble that is not planned."""
@@ -368,6 +364,7 @@ class EndpointState:
     def _forget(self) -> None:
         """What follows must be fresh."""
         self.streaks, self.slowness = Streaks(), Slowness()
+        self.trouble_watch = TroubleWatch()
 
     def void(self, reading: Reading, at: Moment) -> None:
         """Lose all trust in what was seen: unknown at once, streaks and window emptied."""
@@ -432,7 +429,11 @@ class EndpointState:
             self.kept = replace(kept, since=at, passed_at=self.passed_at)
             self._forget()
         elif target is Health.DOWN:
-            onset = kept.confirmed_onset if was_down else self.onset
+            onset = (
+                kept.confirmed_onset
+                if was_down
+                else self.streaks.onset(self.spec.failure_threshold)
+            )
             # How slow it was says nothing of how it will come back.
             self.slowness = Slowness()
             kept = replace(kept, confirmed_onset=onset, slow=False, slow_until=LONG_AGO)

@@ -6,6 +6,8 @@ A threshold alone would miss what fails now and then: four fails of the last six
 from dataclasses import dataclass
 from typing import Final
 
+from beacon.core.model import Moment, Reading
+
 WINDOW: Final = 6
 WINDOW_FAILS: Final = 4
 
@@ -17,11 +19,22 @@ def frequent(window: int) -> bool:
     return window.bit_count() >= WINDOW_FAILS
 
 
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """How trouble began: the first failing reading, and the TTL (seconds) seen before it."""
+
+    at: Moment
+    reading: Reading
+    ttl: float | None = None
+
+
 @dataclass(slots=True)
 class Streaks:
     """The latest readings of one endpoint. A window has a bit for each, 1: it failed or warned."""
 
     fails: int = 0
+    first: Onset | None = None  # the first of the last fails in a row
+    latest: tuple[Onset, ...] = ()  # the last fails, in a row or not
     good: int = 0  # passed, or passed with a warning
     clean: int = 0  # passed without a warning
     troubled: int = 0  # failed, or passed with a warning
@@ -31,8 +44,11 @@ class Streaks:
     window_troubled: int = 0
     window_unplanned: int = 0
 
-    def count_fail(self) -> None:
-        """Count a reading that failed."""
+    def count_fail(self, onset: Onset) -> None:
+        """Count a reading that failed, and may be how trouble begins."""
+        if not self.fails:
+            self.first = onset
+        self.latest = (*self.latest, onset)[-WINDOW:]
         self.fails += 1
         self.good = self.clean = 0
         self.window = (self.window << 1 | 1) & WINDOW_MASK
@@ -64,10 +80,21 @@ class Streaks:
         """It is up: warnings of before count no more."""
         self.window_troubled = self.troubled = 0
 
+    def onset(self, threshold: int) -> Onset | None:
+        """The first of the fails that are enough: of those in a row, else of the last six."""
+        if self.fails >= threshold or not self.often:
+            return self.first
+        return self.latest[-self.often :][0]
+
+    @property
+    def often(self) -> int:
+        """How many of the last six failed, if that is often; else 0."""
+        fails = max(self.window.bit_count(), self.window_regular.bit_count())
+        return fails if fails >= WINDOW_FAILS else 0
+
     def enough_fails(self, threshold: int) -> bool:
         """Whether it fails often enough to be down."""
-        often = frequent(self.window) or frequent(self.window_regular)
-        return self.fails >= threshold or often
+        return self.fails >= threshold or self.often > 0
 
     def enough_warns(self, threshold: int) -> bool:
         """Whether it warns often enough to be degraded."""

@@ -1,13 +1,15 @@
 """Why is it so? Ranked guesses, each a short word and a sentence that cites its readings.
 
-A guess never changes a verdict. A cause that failed explains what failed after it only
-within its window: see `CauseWindow`.
+A guess never changes a verdict. Each trouble of a cause explains what fails after its own onset,
+and only within its window: see `CauseWindow`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from beacon.core.model import Endpoint, Evidence, Health, Moment, Outcome, Reading, Reason
+from beacon.core.endpoint.streaks import Onset
+from beacon.core.endpoint.troubles import Trouble, spacing, window
+from beacon.core.model import Evidence, Health, Moment, Outcome, Reading, Reason
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot
 from beacon.core.views import Cause, CauseWindow, Cited
 
@@ -142,61 +144,95 @@ def _causes(
 ) -> Iterator[Cause]:
     failing = [e for e in troubled if e.health is Health.DOWN]
     for cause in (e for e in seen if e.spec.evidence is Evidence.CAUSE):
-        windows = [_window(cause, e) for e in failing if e.spec.id in cause.affects]
-        found = [window for window in windows if window is not None]
-        window = min(found, key=lambda w: (not w.holds, w.failed_at), default=None)
-        if window is not None and (window.holds or cause.health is Health.DOWN):
-            delivery = next(e for e in failing if e.spec.id == window.delivery)
-            yield _after_cause(cause, delivery, window)
-        elif cause in troubled:
-            yield Cause(_word(cause, cause.statement), _cite(cause), _cited(cause))
+        tied = [(e, e.onset) for e in failing if e.onset and e.spec.id in cause.affects]
+        found = _before(cause, tied) if tied else []
+        if cause in troubled:
+            found = found or [Cause(_word(cause, cause.statement), _cite(cause), _cited(cause))]
+            found += [] if tied else _beside(cause)
+        yield from found
 
 
-def _window(cause: EndpointSnapshot, delivery: EndpointSnapshot) -> CauseWindow | None:
-    """The window of a cause that went down once, for this endpoint."""
-    if cause.onset is None or delivery.onset is None:
-        return None
-    since, ttl = cause.onset.at, cause.onset.ttl
-    interval, delivery_interval = _spacing(cause.spec), _spacing(delivery.spec)
-    lifetime = delivery.spec.code_lifetime
-    if lifetime is None:
-        lifetime = delivery.spec.timeout
-    lasts = (ttl or 0.0) + interval + delivery_interval + lifetime
+def _before(cause: EndpointSnapshot, tied: Sequence[tuple[EndpointSnapshot, Onset]]) -> list[Cause]:
+    """Each trouble with what fails after it, the nearest to that first.
+
+    One that is over is no explanation of what began outside its window, and not wrong either.
+    """
+    found = []
+    for trouble in _first_named(cause.troubles):
+        windows = [(_window(trouble, cause, e, onset), onset) for e, onset in tied]
+        best, began = min(windows, key=lambda each: (not each[0].holds, each[0].failed_at))
+        if best.holds or (trouble.ended_at is None and cause.health is Health.DOWN):
+            apart = abs(best.failed_at - best.since)
+            found.append((apart, _after_cause(cause, trouble, began.reading, best)))
+    return [each for _, each in sorted(found, key=lambda each: each[0])]
+
+
+def _beside(cause: EndpointSnapshot) -> Iterator[Cause]:
+    """Name what else is wrong with a cause, beside what its readings say first."""
+    statement = cause.statement
+    if statement is None or statement.outcome is not Outcome.FAIL:
+        return
+    for trouble in _first_named(cause.troubles):
+        reading = trouble.onset.reading
+        if trouble.ended_at is None and reading.reason is not statement.reason:
+            cited = Cited(cause.spec.id, reading.reason, reading.detail, trouble.onset.at)
+            yield Cause(_word(cause, reading), _quoted(cause.spec.id, reading), (cited,))
+
+
+def _first_named(troubles: Iterable[Trouble]) -> Iterable[Trouble]:
+    """Of all that one reading found, what it named first."""
+    first: dict[tuple[Moment, bool], Trouble] = {}
+    for trouble in troubles:
+        first.setdefault((trouble.onset.at, trouble.ended_at is None), trouble)
+    return first.values()
+
+
+def _window(
+    trouble: Trouble, cause: EndpointSnapshot, delivery: EndpointSnapshot, began: Onset
+) -> CauseWindow:
+    """The window of one trouble, for one endpoint that fails."""
+    since, failed_at, spec = trouble.onset.at, began.at, delivery.spec
+    lasts = window(trouble.onset, cause.spec, spec)
+    doubled = trouble.ended_at is None or trouble.ended_at >= failed_at
     return CauseWindow(
         since=since,
-        until=Moment(since + lasts),
-        ttl=ttl,
-        interval=interval,
-        delivery_interval=delivery_interval,
-        code_lifetime=lifetime,
-        delivery=delivery.spec.id,
-        failed_at=delivery.onset.at,
+        until=Moment(since + lasts * (2 if doubled else 1)),
+        ttl=trouble.onset.ttl,
+        interval=spacing(cause.spec),
+        delivery_interval=spacing(spec),
+        code_lifetime=spec.timeout if spec.code_lifetime is None else spec.code_lifetime,
+        delivery=spec.id,
+        failed_at=failed_at,
+        doubled=doubled,
+        disproved=spec.id in trouble.disproved_by,
     )
 
 
-def _spacing(spec: Endpoint) -> float:
-    """By how many seconds a reading may be later than what it tells of."""
-    return spec.interval + (spec.hindsight or 0.0)
-
-
-def _after_cause(cause: EndpointSnapshot, delivery: EndpointSnapshot, window: CauseWindow) -> Cause:
-    assert cause.onset is not None, "it has a window"
-    assert delivery.onset is not None, "it is in that window"
-    reading, began = cause.onset.reading, delivery.onset.reading
-    apart = window.failed_at - window.since
+def _after_cause(
+    cause: EndpointSnapshot, trouble: Trouble, began: Reading, window: CauseWindow
+) -> Cause:
+    reading, apart = trouble.onset.reading, window.failed_at - window.since
     order = f"{_span(abs(apart))} {'before' if apart > 0 else 'after'}"
     if abs(apart) < 1:
         order = "together with"
-    restored = cause.up_again_at > window.since
-    text = f"{_quoted(cause.spec.id, reading)}{', restored since' if restored else ''}"
-    text += f", {order} {delivery.spec.id}: {began.reason}"
-    if not window.holds:
-        text += f", which its window of {_span(window.until - window.since)} does not reach"
+    over = "" if trouble.ended_at is None else ", restored since"
+    then = f"{window.delivery}: {began.reason}{_why_not(window)}"
+    text = f"{_quoted(cause.spec.id, reading)}{over}, {order} {then}"
     cited = (
         Cited(cause.spec.id, reading.reason, reading.detail, window.since),
-        Cited(delivery.spec.id, began.reason, began.detail, window.failed_at),
+        Cited(window.delivery, began.reason, began.detail, window.failed_at),
     )
     return Cause(_word(cause, reading), text, cited, window, explains=window.holds)
+
+
+def _why_not(window: CauseWindow) -> str:
+    if window.holds:
+        return ""
+    length = _span((window.until - window.since) / (2 if window.doubled else 1))
+    lasts = f"{'twice ' if window.doubled else ''}its window of {length}"
+    if window.disproved:
+        return f", but codes arrived after {lasts} while it still failed"
+    return f", which {lasts} does not reach"
 
 
 def _span(seconds: float) -> str:

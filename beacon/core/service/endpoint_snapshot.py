@@ -1,10 +1,12 @@
 """An endpoint as verdict and diagnosis see it: one picture for one judging of its service."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from beacon.core.endpoint.state import EndpointState, Onset, overtaken
-from beacon.core.model import LONG_AGO, Endpoint, Evidence, Health, Moment, Reading
+from beacon.core.endpoint.state import EndpointState
+from beacon.core.endpoint.streaks import Onset
+from beacon.core.endpoint.troubles import Trouble
+from beacon.core.model import Endpoint, Evidence, Health, Moment, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,7 @@ class EndpointSnapshot:
     `planned`: degraded by something plannable only. `in_trouble` also while unknown, if it was.
     `proven`: of an unknown one, its last proven health since the trouble began, else unknown.
     `raises`: it looks back, and is in trouble that still counts.
-    `affects` are the endpoints that it would break, if it is a cause.
+    `troubles` are what is and was wrong with a cause, `affects` the endpoints it would break.
     """
 
     spec: Endpoint
@@ -28,7 +30,7 @@ class EndpointSnapshot:
     raises_verdict: bool = False
     stated_at: Moment | None = None
     onset: Onset | None = None
-    up_again_at: Moment = LONG_AGO
+    troubles: tuple[Trouble, ...] = ()
     affects: tuple[str, ...] = ()
 
     @property
@@ -53,7 +55,7 @@ def snapshot_of(
         raises_verdict=state.spec.looks_back and state.in_trouble and not overtaken(state, peers),
         stated_at=stated_at,
         onset=state.kept.confirmed_onset,
-        up_again_at=state.kept.up_again_at,
+        troubles=state.kept.troubles,
         affects=affects,
     )
 
@@ -65,3 +67,22 @@ def deciding_endpoints(endpoints: Sequence[EndpointState]) -> Sequence[EndpointS
         if found := [e for e in present or endpoints if e.spec.evidence is kind]:
             return found
     return ()
+
+
+def overtaken(late: EndpointState, others: Iterable[EndpointState]) -> bool:
+    """Whether fresher proof shows that the trouble a lookback endpoint reports is over.
+
+    A symptom of the present in its cell fell before it did, and came up again after the
+    beginning of the time it covers. One that was up while users failed proves nothing.
+    """
+    kept = late.kept
+    down_at = kept.confirmed_onset.at if late.still_down and kept.confirmed_onset else kept.since
+    return any(
+        other.kept.confirmed_onset is not None
+        and other.kept.confirmed_onset.at <= down_at
+        and other.kept.up_again_at > late.looks_back_to
+        for other in others
+        if not other.spec.looks_back
+        and other.spec.evidence is Evidence.SYMPTOM
+        and other.spec.cell == late.spec.cell
+    )

@@ -49,7 +49,7 @@ def wrong_parts(cells: Iterable[Cell], endpoints: Iterable[EndpointState]) -> It
         if last.outcome is (Outcome.FAIL if state.shown is Health.DOWN else Outcome.WARN):
             yield f"kind {KIND[last.reason]}"
             if state.spec.evidence is Evidence.CAUSE:
-                yield f"cause {state.spec.id} {last.reason}"
+                yield from (f"cause {state.spec.id} {name}" for name in state.troubles)
 
 
 def ended_parts(cells: Iterable[Cell], endpoints: Iterable[EndpointState]) -> Iterator[str]:

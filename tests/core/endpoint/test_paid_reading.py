@@ -3,7 +3,7 @@
 import pytest
 
 from beacon.core.effects import FirstDue, OverallChanged, Recheck
-from beacon.core.endpoint.state import Onset
+from beacon.core.endpoint.streaks import Onset
 from beacon.core.inputs import Observed
 from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.views import EndpointRead

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.state import EndpointKept, EndpointState, Onset, overtaken
+from beacon.core.endpoint.state import EndpointKept, EndpointState
+from beacon.core.endpoint.streaks import Onset
 from beacon.core.model import LONG_AGO, Evidence, Health, Outcome, Reading, Reason
+from beacon.core.service.endpoint_snapshot import overtaken
 from beacon.core.trust.network import Confirmation
 from tests.core.conftest import well_formed
 from tests.core.endpoint.conftest import LETTERS
@@ -161,7 +163,7 @@ def test_the_largest_ttl_within_itself_is_the_true_one(feed, answers, kept):
     for at, ttl in answers:
         state.count(Reading(Reason.OK, ttl=ttl), at, regular=True)
     state.count(Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 500.0, regular=True)
-    assert state.onset.ttl == kept
+    assert state.streak_onset.ttl == kept
 
 
 # --- what looks back --------------------------------------------------------------

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from beacon.core.endpoint.state import Onset
+from beacon.core.endpoint.streaks import Onset
+from beacon.core.endpoint.troubles import Trouble
 from beacon.core.model import Evidence, Health, Reading, Reason
 from beacon.core.service.diagnosis import diagnose
 from tests.core.snapshots import snapshot
@@ -206,31 +207,28 @@ def test_a_failing_cause_has_a_word_whatever_it_reads(kind, reason, cause):
 
 SINCE = 1000.0
 AFFECTED = Reading(Reason.CODE_NOT_ARRIVED)
-BEYOND = "s/code: code_not_arrived, which its window of 65 s does not reach"
+BEYOND = "s/code: code_not_arrived, which twice its window of 65 s does not reach"
 
 
 @pytest.mark.parametrize(
-    ("apart", "ttl", "up_again_at", "words", "explains"),
+    ("apart", "ttl", "ended_at", "words", "explains"),
     [
-        (0.9, None, 0.0, ", together with s/code: code_not_arrived", True),
-        (1.0, None, 0.0, ", 1 s before s/code: code_not_arrived", True),
-        (-1.0, None, 0.0, ", 1 s after s/code: code_not_arrived", True),
-        (65.0, None, SINCE, ", 65 s before s/code: code_not_arrived", True),
-        (65.5, None, 0.0, f", 66 s before {BEYOND}", False),
-        (119.0, 60.0, 0.0, ", 119 s before s/code: code_not_arrived", True),
+        (0.9, None, None, ", together with s/code: code_not_arrived", True),
+        (1.0, None, None, ", 1 s before s/code: code_not_arrived", True),
+        (-1.0, None, None, ", 1 s after s/code: code_not_arrived", True),
+        (65.0, None, SINCE + 1, ", restored since, 65 s before s/code: code_not_arrived", True),
+        (130.5, None, None, f", 2 min before {BEYOND}", False),
+        (119.0, 60.0, None, ", 119 s before s/code: code_not_arrived", True),
         (120.0, 60.0, SINCE + 1, ", restored since, 2 min before s/code: code_not_arrived", True),
     ],
 )
-def test_a_cause_and_what_it_broke_are_cited_as_they_began(
-    apart, ttl, up_again_at, words, explains
-):
+def test_a_cause_and_what_it_broke_are_cited_as_they_began(apart, ttl, ended_at, words, explains):
     cause = snapshot(
         "s/proxy",
         Evidence.CAUSE,
         Health.DOWN,
         statement=Reading(Reason.DEADLINE),
-        onset=Onset(SINCE, Reading(Reason.TLS_EXPIRED), ttl),
-        up_again_at=up_again_at,
+        troubles=(Trouble("x", Onset(SINCE, Reading(Reason.TLS_EXPIRED), ttl), ended_at),),
         affects=("s/code",),
     )
     code = snapshot(
@@ -288,3 +286,111 @@ def test_what_a_reason_speaks_of_is_listed_for_each():
         words = {each.cause for each in diagnose([failing])} & {"dns", "tls"}
         expected = reason.value.startswith(families) or reason is Reason.RESOLVER_DISAGREEMENT
         assert bool(words) is expected, reason
+
+
+# --- several troubles of one cause ------------------------------------------------
+
+
+def onset(at, reason, ttl=100.0):
+    return Onset(at, Reading(reason), ttl)
+
+
+def missing(*troubles, reason=Reason.SPF_MISSING, health=Health.DOWN):
+    statement = Reading(reason)
+    return snapshot(
+        *("s/domain", Evidence.CAUSE, health),
+        statement=statement,
+        kind="mail_dns",
+        affects=("s/code",),
+        troubles=tuple(Trouble(str(o.reading.reason), o, *more) for o, *more in troubles),
+    )
+
+
+def refused(at):
+    """Beside 100 s of TTL the window has 30 s twice, and 5 s for a code: 165 s."""
+    began = onset(at, Reason.DELIVERY_REFUSED)
+    return snapshot(
+        *("s/code", Evidence.SYMPTOM, Health.DOWN), statement=began.reading, onset=began
+    )
+
+
+def named(found):
+    return [(each.cause, each.explanation.partition(",")[0], each.explains) for each in found]
+
+
+def test_the_trouble_whose_window_is_open_explains_and_the_others_are_wrong_too():
+    both = missing((onset(0.0, Reason.DMARC_MISSING),), (onset(1000.0, Reason.SPF_MISSING),))
+    assert named(diagnose([refused(1100.0), both])) == [
+        ("dns", "s/domain: spf_missing", True),
+        ("dns", "s/domain: dmarc_missing", False),
+    ]
+
+
+def test_of_several_that_explain_the_nearest_comes_first():
+    both = missing((onset(1000.0, Reason.SPF_MISSING),), (onset(1150.0, Reason.MX_MISSING),))
+    assert named(diagnose([refused(1160.0), both])) == [
+        ("dns", "s/domain: mx_missing", True),
+        ("dns", "s/domain: spf_missing", True),
+    ]
+
+
+def test_what_one_reading_found_is_told_once():
+    both = missing((onset(1000.0, Reason.SPF_MISSING),), (onset(1000.0, Reason.MX_MISSING),))
+    assert named(diagnose([refused(1100.0), both])) == [("dns", "s/domain: spf_missing", True)]
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "failed_at", "explains"),
+    [
+        (None, 1165.0, True),
+        (None, 1330.0, True),  # twice as long while it lasts
+        (None, 1331.0, False),
+        (1320.0, 1320.0, True),
+        (1319.0, 1320.0, False),
+        (1010.0, 1165.0, True),  # over, and others still kept what they had read
+        (1010.0, 1166.0, False),
+        (None, 970.0, True),  # read an interval late
+        (None, 969.0, False),
+    ],
+)
+def test_a_window_is_twice_as_long_while_the_trouble_lasts(ended_at, failed_at, explains):
+    health = Health.DOWN if ended_at is None else Health.UP
+    cause = missing((onset(1000.0, Reason.SPF_MISSING), ended_at), health=health)
+    found = diagnose([refused(failed_at), cause])
+    assert (found[0].cause == "dns") is explains
+
+
+def test_what_is_over_and_explains_nothing_is_not_named():
+    over = missing((onset(0.0, Reason.DMARC_MISSING), 50.0), (onset(1000.0, Reason.SPF_MISSING),))
+    assert len(diagnose([refused(1100.0), over])) == 1
+    both = missing((onset(1000.0, Reason.SPF_MISSING), 1050.0), health=Health.UP)
+    assert named(diagnose([refused(1100.0), both])) == [("dns", "s/domain: spf_missing", True)]
+    assert diagnose([refused(9000.0), both])[0].cause == "unknown"
+
+
+def test_a_trouble_that_codes_disprove_explains_no_more():
+    disproved = missing((onset(1000.0, Reason.SPF_MISSING), None, ("s/code",)))
+    unknown, dns = diagnose([refused(1100.0), disproved])
+    assert (unknown.cause, dns.cause, dns.explains) == ("unknown", "dns", False)
+    assert dns.explanation == (
+        "s/domain: spf_missing, 100 s before s/code: delivery_refused, "
+        "but codes arrived after twice its window of 3 min while it still failed"
+    )
+    elsewhere = missing((onset(1000.0, Reason.SPF_MISSING), None, ("sms/code",)))
+    assert diagnose([refused(1100.0), elsewhere])[0].cause == "dns"
+
+
+def test_while_nothing_fails_after_it_all_that_is_wrong_with_a_cause_is_named():
+    both = missing(
+        (onset(0.0, Reason.DMARC_MISSING),),
+        (onset(10.0, Reason.MX_MISSING), 20.0),
+        (onset(1000.0, Reason.SPF_MISSING),),
+    )
+    spf, dmarc = diagnose([FINE, both])
+    assert named([spf, dmarc]) == [
+        ("dns", "s/domain: spf_missing", True),
+        ("dns", "s/domain: dmarc_missing", True),
+    ]
+    assert [(each.reason, each.at) for each in dmarc.readings] == [(Reason.DMARC_MISSING, 0.0)]
+    coming_up = missing((onset(0.0, Reason.DMARC_MISSING),), reason=Reason.OK)
+    assert len(diagnose([FINE, coming_up])) == 1

@@ -72,7 +72,8 @@ def test_what_fails_in_the_window_is_explained_by_what_is_read(removed):
     cause = first(harness)
     assert cause.window == CauseWindow(
         since=began,
-        until=began + WINDOW,
+        until=began + 2 * WINDOW,
+        doubled=True,
         ttl=HOUR,
         interval=120.0,
         delivery_interval=300.0,
@@ -90,17 +91,77 @@ def test_what_fails_in_the_window_is_explained_by_what_is_read(removed):
 
 
 @pytest.mark.parametrize(("late", "cause"), [(0.0, "dns"), (1.0, "unknown")])
-def test_the_window_ends_to_the_second(removed, late, cause):
-    harness = removed().advance(WINDOW + late)
+def test_twice_the_window_ends_to_the_second_while_the_record_is_missing(removed, late, cause):
+    harness = removed().advance(2 * WINDOW + late)
     harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
     assert harness.incident.cause == cause
     beside = harness.incident.causes[-1]
     assert (beside.cause, beside.explains) == ("dns", not late)
     if late:
         assert beside.explanation == (
-            f"{DOMAIN}: spf_missing, 70 min before {CODE}: code_not_arrived, "
-            "which its window of 70 min does not reach"
+            f"{DOMAIN}: spf_missing, 139 min before {CODE}: code_not_arrived, "
+            "which twice its window of 70 min does not reach"
         )
+
+
+@pytest.mark.parametrize(("late", "causes"), [(0.0, ["dns"]), (1.0, ["unknown"])])
+def test_the_window_ends_to_the_second_once_the_record_is_back(removed, late, causes):
+    harness = removed().advance(HOUR).script(Reason.OK, DOMAIN).advance(WINDOW - HOUR + late)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
+    assert [cause.cause for cause in harness.incident.causes] == causes
+    if not late:
+        window = first(harness).window
+        assert (window.until - window.since, window.doubled) == (WINDOW, False)
+
+
+def test_each_trouble_explains_by_its_own_onset(removed):
+    """DMARC is missing for hours and acknowledged; then SPF vanishes, and codes are refused."""
+    harness = removed()
+    harness.script(Reason.DMARC_MISSING, DOMAIN).advance(6 * HOUR).acknowledge()
+    both = Reading(Reason.SPF_MISSING, "no SPF", records=("spf_missing", "dmarc_missing"))
+    harness.simulation.cue(DOMAIN, both)
+    since = harness.now
+    harness.advance(4 * MINUTE).script(Reason.DELIVERY_REFUSED, CODE).advance(2 * MINUTE)
+    assert harness.incident.cause == "dns"
+    spf, unknown = harness.incident.causes[0], harness.incident.causes[1:]
+    assert (
+        spf.explanation == f"{DOMAIN}: spf_missing (no SPF), 4 min before {CODE}: delivery_refused"
+    )
+    assert spf.window.since == since
+    assert [(c.readings[0].reason, c.explains) for c in unknown] == [(Reason.DMARC_MISSING, False)]
+
+
+def test_one_lost_code_before_the_cause_does_not_untie_what_fails_after_it(make_harness, codes):
+    harness = make_harness(codes()).advance(HOUR)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(1.0).script(Reason.OK, CODE)
+    harness.advance(6 * MINUTE).script(Reason.SPF_MISSING, DOMAIN).advance(4 * MINUTE)
+    harness.script(Reason.DELIVERY_REFUSED, CODE).advance(5 * MINUTE)
+    assert harness.incident.cause == "dns"
+    assert "4 min before codes/code: delivery_refused" in harness.incident.explanation
+
+
+def test_new_trouble_of_a_cause_that_is_down_has_what_it_would_break_asked_at_once(removed):
+    harness = removed().advance(HOUR).clear_effects()
+    harness.script(Reason.MX_MISSING, DOMAIN)
+    began = harness.now
+    harness.advance(MINUTE)
+    asked = [e.due for e in harness.effects if isinstance(e, Recheck) and CODE in e.endpoints]
+    assert asked == [began + 10.0], "confirmed by a re-check"
+
+
+def test_codes_that_arrive_after_twice_the_window_disprove_the_cause(removed):
+    """They fail in its window, and then now and then: the record is not why."""
+    harness = removed(ttl=60.0).advance(5 * MINUTE)
+    harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(30 * MINUTE)
+    assert harness.incident.cause == "dns"
+    harness.script(Reason.OK, CODE).advance(1.0).script(Reason.CODE_NOT_ARRIVED, CODE)
+    harness.advance(2 * MINUTE)
+    assert (harness.incident.verdict, harness.incident.cause) == (Verdict.OUTAGE, "unknown")
+    beside = harness.incident.causes[-1]
+    assert (beside.cause, beside.explains) == ("dns", False)
+    assert beside.explanation.endswith(
+        ", but codes arrived after twice its window of 10 min while it still failed"
+    )
 
 
 @pytest.mark.parametrize(("early", "cause"), [(100.0, "dns"), (200.0, "unknown")])
@@ -133,7 +194,7 @@ def test_one_fail_that_was_never_confirmed_explains_nothing(make_harness, codes)
 
 
 def test_without_a_ttl_only_the_intervals_and_the_codes_life_count(removed):
-    harness = removed(ttl=None).advance(10 * MINUTE)
+    harness = removed(ttl=None).advance(20 * MINUTE)
     harness.script(Reason.CODE_NOT_ARRIVED, CODE).advance(2 * MINUTE)
     assert harness.incident.cause == "unknown"
     assert harness.incident.causes[-1].window.ttl is None
