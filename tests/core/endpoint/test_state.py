@@ -163,7 +163,7 @@ def test_the_largest_ttl_within_itself_is_the_true_one(feed, answers, kept):
     for at, ttl in answers:
         state.count(Reading(Reason.OK, ttl=ttl), at, regular=True)
     state.count(Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 500.0, regular=True)
-    assert state.streak_onset.ttl == kept
+    assert state.streaks.first.ttl == kept
 
 
 # --- what looks back --------------------------------------------------------------

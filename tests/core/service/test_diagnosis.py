@@ -117,10 +117,10 @@ def test_a_slow_endpoint_without_a_reading_is_named():
     ],
 )
 def test_an_endpoint_on_its_way_back_is_cited_as_it_fell(flapping, words):
-    back = replace(seen("s/sign-in", Evidence.SYMPTOM, Health.DOWN, Reason.OK), flapping=flapping)
-    assert likeliest(FINE, back).explanation == f"s/sign-in: down; {words}"
+    back = replace(seen("s/vendor", Evidence.CLAIM, Health.DOWN, Reason.OK), flapping=flapping)
+    assert likeliest(FINE, back).explanation == f"s/vendor: down; {words}"
     fell = replace(back, onset=Onset(60.0, Reading(Reason.DEADLINE)))
-    assert likeliest(FINE, fell).explanation == f"s/sign-in: deadline; {words}"
+    assert likeliest(FINE, fell).explanation == f"s/vendor: deadline; {words}"
 
 
 def test_one_of_several_is_named_as_the_part():

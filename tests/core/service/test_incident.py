@@ -119,7 +119,7 @@ def test_each_trouble_explains_by_its_own_onset(removed):
     harness = removed()
     harness.script(Reason.DMARC_MISSING, DOMAIN).advance(6 * HOUR).acknowledge()
     both = Reading(Reason.SPF_MISSING, "no SPF", records=("spf_missing", "dmarc_missing"))
-    harness.simulation.cue(DOMAIN, both)
+    harness.simulation.script(DOMAIN, both)
     since = harness.now
     harness.advance(4 * MINUTE).script(Reason.DELIVERY_REFUSED, CODE).advance(2 * MINUTE)
     assert harness.incident.cause == "dns"
