@@ -810,7 +810,7 @@ def test_one_incident_reads_well_at_eighty_columns_at_night(serve, capsys):
                 "cause": "vendor",
                 "explains": False,
                 "readings": [],
-                "window": window | {"ttl_s": None},
+                "window": window | {"ttl_s": None, "since": "2026-01-05T12:00:00.000+00:00"},
             },
         ],
         "vendor": [
