@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net import dns_query
 from beacon.net.dns_query import DnsReply
 from beacon.net.udp import Peer
 from beacon.probes.dns import Agree, Dns, RecordSet, Vote, _resolves, settle
@@ -61,6 +62,13 @@ def run(budget: float = 60.0) -> Run:
 def observe(probe: Dns, budget: float = 60.0) -> Reading:
     assert not list(probe.faults())
     return run(budget).take(probe)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Wait half a second for silent servers, and leave the rest of the minute to a busy machine."""
+    monkeypatch.setattr(dns_query, "PATIENCE", 0.01)
+    monkeypatch.setattr(dns_query.ask, "__defaults__", (0.01,))
 
 
 @pytest.fixture(scope="module")
@@ -226,11 +234,12 @@ def test_the_zones_own_servers_are_found_by_their_names(authority, serve, resolv
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("impatient")
 def test_no_zone_can_be_found_through_a_broken_resolver(authority, silent_resolver):
     probe = Dns(query="example.net", authoritative=True, resolvers=(authority.at,))
     assert observe(probe).reason is Reason.DNS_SERVFAIL
     probe = Dns(query="example.net", authoritative=True, resolvers=(silent_resolver,))
-    assert observe(probe, 0.3).reason is Reason.DNS_TIMEOUT
+    assert observe(probe).reason is Reason.DNS_TIMEOUT
 
 
 @pytest.mark.integration
@@ -342,6 +351,7 @@ TALKS = [
 ]
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("talk", "reason"), TALKS)
 def test_a_bad_conversation_over_tcp(one_port, udp_server, talk, reason):
     listening, datagrams = one_port
@@ -355,7 +365,7 @@ def test_a_bad_conversation_over_tcp(one_port, udp_server, talk, reason):
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     probe = Dns(query="sms.example.com", resolvers=(f"127.0.0.1:{listening.getsockname()[1]}",))
-    assert observe(probe, 0.8).reason is reason
+    assert observe(probe).reason is reason
     thread.join(60)
 
 
@@ -489,11 +499,12 @@ def test_that_there_is_no_such_name_is_an_answer(rcode, answered):
     assert not _resolves(DnsReply(Peer("127.0.0.1", 53), 0.0))
 
 
+@pytest.mark.usefixtures("impatient")
 def test_it_says_whether_our_own_resolver_answered(monkeypatch, answered_by):
     nobody = type("Nobody", (), {"nameservers": ("127.9.9.9",)})()
     monkeypatch.setattr(dns.resolver, "Resolver", lambda _path: nobody)
     for authoritative in (False, True):
         probe = Dns(query="sms.example.com", authoritative=authoritative)
-        assert observe(probe, 0.5).resolver is False
+        assert observe(probe).resolver is False
     reading = answered_by(made("sms.example.com. 60 IN A 192.0.2.1"))
     assert (reading.reason, reading.resolver) == (Reason.OK, None), "it was not asked"
