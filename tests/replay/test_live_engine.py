@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import zip_longest
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -279,7 +278,6 @@ def worlds(draw) -> World:
     return World(draw(st.lists(lines, max_size=25)), draw(st.lists(events, max_size=6)), restarts)
 
 
-@pytest.mark.no_cover
 @settings(max_examples=20, deadline=None)
 @given(worlds())
 def test_a_replay_is_what_the_live_engine_does(world):
