@@ -39,7 +39,7 @@ from beacon.core.inputs import (
 from beacon.core.memory import Memory
 from beacon.core.model import Moment, Site
 from beacon.core.operations import Operations
-from beacon.core.recall import recall, remember
+from beacon.core.recall import QUIET_START, recall, remember
 from beacon.core.service.roll_up import Services
 from beacon.core.timers import Timers
 from beacon.core.views import View
@@ -106,8 +106,10 @@ class Monitor:
             changed=changed,
             resume=resume,
         )
+        self._services.tower.annunciator.buzzer.quiet = True  # a start sounds nothing
         self._operations.restore(memory.overlays, at)
         self._judge(at)
+        self._services.tower.begin_to_sound(at, Moment(at + QUIET_START))
         return tuple(self._effects)
 
     def remember(self, at: Moment) -> Memory:

@@ -348,14 +348,15 @@ def stopped(make_harness):
 
 
 def test_a_crash_does_not_let_a_stopped_sign_in_run(stopped, restart):
-    held = stopped.verdict()
+    held, incident = stopped.verdict(), stopped.incident
     first = restart(stopped.clear_effects())
     assert [e.until for e in first if isinstance(e, Postpone)] == [float("inf")]
     reports = [e for e in first if isinstance(e, EndpointRead)]
     assert [(e.endpoint, e.reading.reason) for e in reports] == [
         ("mfa/sign-in", Reason.GUARD_STOPPED)
     ]
-    assert stopped.verdict() is held
+    assert (stopped.verdict(), stopped.incident) == (held, incident)
+    assert stopped.service().explanation == "mfa/sign-in: sign_in_rejected"
     assert stopped.lamps["blue"] == "steady"
     assert "white" not in stopped.lamps, "what the guard stopped is held, not unknown"
     assert stopped.sounds == []

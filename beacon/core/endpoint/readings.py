@@ -418,7 +418,9 @@ class EndpointMonitors:
 
     def _is_void(self, state: EndpointState) -> bool:
         """Whether nothing can be made of its readings now."""
-        by_name = self.trust.resolver_lost and self.trust.failed_by_name(state.last)
+        by_name = (
+            self.trust.resolver_lost and state.last is not None and state.last.resolver is False
+        )
         return self.trust.covers(state.spec) or self.clock.voids(state.spec) or by_name
 
     def _void(self, state: EndpointState, reading: Reading, at: Moment) -> None:

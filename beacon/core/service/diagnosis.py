@@ -322,8 +322,9 @@ def _cited(*endpoints: EndpointSnapshot) -> tuple[Cited, ...]:
 
 def _cite(endpoint: EndpointSnapshot) -> str:
     statement = endpoint.statement
-    if statement is None:
-        return endpoint.spec.id
+    if statement is None:  # not read since a restart
+        onset = endpoint.onset
+        return endpoint.spec.id if onset is None else _quoted(endpoint.spec.id, onset.reading)
     if statement.outcome is not Outcome.PASS:
         return _quoted(endpoint.spec.id, statement)
     began = endpoint.onset.reading if endpoint.health is Health.DOWN and endpoint.onset else None

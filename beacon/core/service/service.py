@@ -268,7 +268,8 @@ class ServiceMonitor:
     def _update_incident(self, incident: Incident, change: Change, at: Moment) -> None:
         verdict = self.state.verdict
         incident.follow(verdict)
-        if not (self.state.blind and incident.view.causes):
+        unread = any(e.wrong and e.statement is None for e in self.endpoints)  # since a restart
+        if not ((self.state.blind or unread) and incident.view.causes):
             # What blinds us does not explain what we saw before.
             incident.explain(self._causes)
         incident.add_vendor_words(facts.vendor_words(self.endpoints))

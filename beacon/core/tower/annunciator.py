@@ -266,6 +266,12 @@ class Annunciator:
         )
         return max((s for s in sounds if s is not None), key=_LOUDNESS.index, default=None)
 
+    def postpone_owed(self, at: Moment, until: Moment) -> None:
+        """Let no sound that is owed already come before `until`."""
+        for alarm in self.alarms.values():
+            if alarm.kept.sound_at <= at:
+                alarm.kept.sound_at = until
+
     def _say_blind(self, at: Moment) -> Sound | None:
         newly = [alarm for alarm in self._all() if at >= self._blind_due(alarm)]
         for alarm in newly:

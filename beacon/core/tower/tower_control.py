@@ -56,6 +56,12 @@ class TowerControl:
         if sound is not None:
             self._effects.append(Sounded(at, sound))
 
+    def begin_to_sound(self, at: Moment, first: Moment) -> None:
+        """Sound from now on; what is owed comes at `first`."""
+        self.annunciator.buzzer.quiet = False
+        self.annunciator.postpone_owed(at, first)
+        self._timers.set("sound", self.annunciator.next_deadline())
+
     def sound_due(self, at: Moment, now: Moment) -> None:
         """Sound what is due though nothing happened."""
         self.sound(self.annunciator.time_passed(at, now), at)
