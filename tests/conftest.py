@@ -33,7 +33,7 @@ from beacon.engine.run import Phase, Run
 from tests.probe_memories import MEMORIES
 
 # What others import comes first: pytest rewrites the assertions of what it imports itself.
-pytest_plugins = [
+pytest_plugins = ["tests.tracing"] + [
     f"tests.servers.{name}"
     for name in (
         "certificates",

@@ -1,12 +1,11 @@
 """A simulated beacon: services, scripted readings, and every effect that came out of them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
 import msgspec
 import pytest
-from coverage import Coverage
 
 from beacon.core.effects import Announced, Effect, IndicationChanged, Sounded
 from beacon.core.indication import Colour, Indication
@@ -15,17 +14,6 @@ from beacon.core.memory import with_moments
 from beacon.core.model import Endpoint, Evidence, Moment, Reading, Reason, Service, Site, Verdict
 from beacon.core.views import IncidentView
 from beacon.replay.simulation import PASSING, Simulation
-
-
-@pytest.fixture(scope="module")
-def untraced() -> Iterator[None]:
-    """Tests that tracing would slow down most. What nothing else reaches counts as not covered."""
-    tracing = Coverage.current()
-    if tracing:
-        tracing.stop()
-    yield
-    if tracing:
-        tracing.start()
 
 
 def well_formed(thing) -> None:

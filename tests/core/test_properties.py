@@ -30,7 +30,7 @@ from beacon.core.model import (
 )
 from beacon.core.monitor import Monitor
 
-pytestmark = pytest.mark.usefixtures("untraced")
+pytestmark = pytest.mark.untraced
 
 ENDPOINTS = {
     "mfa/a": Evidence.SYMPTOM,

@@ -39,7 +39,7 @@ from beacon.core.model import (
 from beacon.core.tower.sequences import AlarmEvent, Stage, Turn, table
 from beacon.core.views import IncidentState, OverlayKind
 
-pytestmark = pytest.mark.usefixtures("untraced")
+pytestmark = pytest.mark.untraced
 
 SIGN_IN, HEALTH, VENDOR = "mfa/sign-in", "mfa/health", "mfa/vendor"
 MINUTE, HOUR = 60.0, 3600.0

@@ -73,7 +73,7 @@ from beacon.core.monitor import Monitor
 from beacon.core.views import EndpointRead, IncidentState, SilenceChanged
 from tests.core.conftest import shifted
 
-pytestmark = pytest.mark.usefixtures("untraced")
+pytestmark = pytest.mark.untraced
 
 MINUTE, HOUR = 60.0, 3600.0
 INTERVAL, STALE_AFTER = 30.0, 95.0
