@@ -10,6 +10,8 @@ from beacon.replay.load import read_scene
 from beacon.replay.play import play
 from scripts import incidents
 
+pytestmark = pytest.mark.untraced
+
 ROOT = Path(__file__).parents[1]
 INCIDENTS = sorted((ROOT / "incidents").glob("*.yaml"))
 PAGE = (ROOT / "docs" / "incidents.md").read_text()

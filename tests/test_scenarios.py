@@ -7,6 +7,8 @@ import pytest
 from beacon.replay.load import read_scene
 from beacon.replay.play import play, replay_file
 
+pytestmark = pytest.mark.untraced
+
 FOLDER = Path(__file__).parent / "scenarios"
 SCENARIOS = sorted(FOLDER.glob("*.yaml"))
 

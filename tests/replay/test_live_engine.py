@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import zip_longest
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,8 @@ from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.engine.workers import Finished
 from beacon.replay.simulation import PASSING, ScriptedReading, Simulation
+
+pytestmark = pytest.mark.untraced
 
 START = 1000.0
 SPAN = 2400.0
