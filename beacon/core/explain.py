@@ -198,16 +198,21 @@ def _standing(state: EndpointState) -> str:
 
 def _counted(state: EndpointState) -> str:
     """What has been counted of what it takes."""
-    spec = state.spec
-    if state.health is Health.UP:
-        lately = state.streaks.window.bit_count()
-        return (
-            f"{state.streaks.fails} of {spec.failure_threshold} fails in a row, {lately} of "
-            f"{WINDOW_FAILS} among the last {WINDOW}, until it is down"
-        )
-    if state.slow:
+    if state.health is not Health.DOWN and state.failing:
+        return "enough fails; down once the witnesses have answered and our own network is there"
+    if state.health is Health.UP or (state.streaks.fails and state.health is not Health.DOWN):
+        return _until_down(state)
+    if state.kept.slow and state.health is Health.DEGRADED:
         return _until_not_slow(state)
     return _passes(state)
+
+
+def _until_down(state: EndpointState) -> str:
+    lately = state.streaks.window.bit_count()
+    return (
+        f"{state.streaks.fails} of {state.spec.failure_threshold} fails in a row, {lately} of "
+        f"{WINDOW_FAILS} among the last {WINDOW}, until it is down"
+    )
 
 
 def _until_not_slow(state: EndpointState) -> str:
@@ -222,12 +227,11 @@ def _until_not_slow(state: EndpointState) -> str:
 
 def _passes(state: EndpointState) -> str:
     spec = state.spec
-    if state.health is Health.UNKNOWN and state.streaks.fails:
-        return f"{state.streaks.fails} of {spec.failure_threshold} fails in a row until it is down"
     if state.health is Health.UNKNOWN and state.kept.health in (None, Health.UP):
         return "one pass until it is up"
     passes = state.streaks.clean if state.health is Health.DEGRADED else state.streaks.good
-    return f"{passes} of {spec.success_threshold} passes in a row until it is up"
+    becomes = "degraded: it was slow" if state.kept.slow else "up"
+    return f"{passes} of {spec.success_threshold} passes in a row until it is {becomes}"
 
 
 def _endpoint_prospects(state: EndpointState, timers: Timers) -> Iterator[Prospect]:

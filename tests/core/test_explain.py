@@ -257,4 +257,4 @@ def test_one_that_fails_from_the_start_says_how_far_it_is(make_harness):
         harness.advance(1)
     sign_in = harness.simulation.monitor.explain("mfa").endpoints[0]
     assert sign_in.health is Health.UNKNOWN
-    assert sign_in.standing == "1 of 3 fails in a row until it is down"
+    assert sign_in.standing == "1 of 3 fails in a row, 1 of 4 among the last 6, until it is down"

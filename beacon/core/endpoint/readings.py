@@ -45,8 +45,6 @@ OWN_NETWORK: Final = Reading(Reason.OWN_NETWORK, "every witness outside fails")
 OWN_RESOLVER: Final = Reading(
     Reason.OWN_NETWORK, "our own resolver answers for no name outside", resolver=False
 )
-RECHECK_LATE_BY: Final = 5.0
-"""Seconds that a confirming run may begin or be judged late, beyond its own timeout."""
 SETTLES_WITHIN: Final = 2.0
 """Seconds after our uplink came back in which a run that begins may still fail by it."""
 OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
