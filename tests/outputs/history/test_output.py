@@ -23,7 +23,7 @@ from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site
 from beacon.core.monitor import Monitor
 from beacon.core.service.held_back import Suppression
 from beacon.core.views import Arrivals
-from beacon.engine.clock import ManualClock
+from beacon.engine.clock import ManualClock, utc_at
 from beacon.otp.used_codes import Ledger, Token
 from beacon.outputs.control.incidents import Incidents
 from beacon.outputs.documents import iso
@@ -98,7 +98,8 @@ class Life:
         )
         self.recalled = self.history.recall()
         recalled = self.recalled
-        first = self.monitor.start(clock.monotonic(), recalled.memory, recalled.changed)
+        zero = utc_at(clock, 0.0).timestamp()  # noted in an incident, as the daemon does
+        first = self.monitor.start(clock.monotonic(), recalled.memory, recalled.changed, zero=zero)
         self.history.start()  # from now on its thread may ask at any time
         self.take(first)
 
