@@ -20,7 +20,7 @@ APPLICATIONS = $(basename $(notdir $(wildcard lock/applications/*.in)))
 # The tests start beacons by the dozen: where nothing compiled may be kept, each compiles all of it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run demo test quick slow check lint format coverage lock lock-check bench mutation picture annunciator architecture clean
+.PHONY: help run demo test quick slow check lint format coverage lock lock-check bench mutation picture annunciator alarm-performance architecture clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -89,6 +89,9 @@ picture: .venv/dev.done  ## docs/demo.svg, from a real run
 
 annunciator: .venv/dev.done  ## docs/annunciator.md, from the tables of the core
 	PYTHONPATH=. $(BIN)/python scripts/annunciator.py docs/annunciator.md
+
+alarm-performance: .venv/dev.done  ## docs/alarm-performance.md, computed and simulated
+	PYTHONPATH=. $(BIN)/python scripts/alarm_performance.py docs/alarm-performance.md
 
 architecture: .venv/dev.done  ## docs/architecture.svg, from the imports
 	PYTHONPATH=. $(BIN)/python scripts/architecture.py docs/architecture.svg

@@ -15,6 +15,7 @@ from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.explain import Explained, explain
+from beacon.core.failing_share import is_pooled
 from beacon.core.inputs import (
     Acknowledge,
     Attest,
@@ -37,7 +38,7 @@ from beacon.core.inputs import (
     TimePassed,
 )
 from beacon.core.memory import Memory
-from beacon.core.model import Moment, Site
+from beacon.core.model import Health, Moment, Outcome, Site
 from beacon.core.operations import Operations
 from beacon.core.recall import QUIET_START, recall, remember
 from beacon.core.service.roll_up import Services
@@ -188,12 +189,27 @@ class Monitor:
     def _observed(self, event: Observed) -> None:
         """Take a reading in; uses of break-glass accounts are no part of what is judged."""
         uses, state = event.reading.uses, self._endpoints.endpoints.get(event.endpoint)
-        if not uses or state is None:
-            self._endpoints.observed(event)
+        if state is None:
             return
+        was, failing = state.health, state.streaks.fails > 0
         self._endpoints.observed(replace(event, reading=replace(event.reading, uses=())))
+        self._count_share(state, event, was, failing=failing)
+        if not uses:
+            return
         if self._operations.use(state.spec.service, uses, event.started, event.at):
             self._dependencies.touch((state.spec.service,))
+
+    def _count_share(
+        self, state: EndpointState, event: Observed, was: Health, *, failing: bool
+    ) -> None:
+        """Count what a reading says of its service's failing share, if it says anything."""
+        spec, last = state.spec, state.last
+        if not is_pooled(spec) or last is None:
+            return
+        fell = state.health is Health.DOWN and was is not Health.DOWN
+        passed = last.outcome in (Outcome.PASS, Outcome.WARN) and (event.regular or failing)
+        if (fell or passed) and self._services.count_share(state, was, event.at, failed=failing):
+            self._dependencies.touch((spec.service,))
 
     def _clock_stepped(self, event: ClockStepped) -> None:
         self._services.numbers.clock_stepped(event.by)

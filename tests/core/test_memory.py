@@ -22,6 +22,7 @@ from beacon.core.endpoint.guard import SignInGuard
 from beacon.core.endpoint.state import EndpointKept
 from beacon.core.endpoint.streaks import Onset
 from beacon.core.endpoint.troubles import Trouble
+from beacon.core.failing_share import ShareKept
 from beacon.core.indication import Colour, Pattern, Sound
 from beacon.core.inputs import (
     Acknowledge,
@@ -757,6 +758,16 @@ def full():
                 admitted_at=322.0,
                 announced_recovering=True,
                 onset_at=299.0,
+            ),
+            share=ShareKept(
+                score=225,
+                readings=171,
+                fails=9,
+                since=301.0,
+                failed_at=302.0,
+                failed=f"{name}/sign-in",
+                low_since=303.0 if name == "mfa" else None,
+                words="9 of 171 readings failed",
             ),
         )
         for name, verdict, state in (

@@ -9,7 +9,7 @@ from typing import Final
 
 from beacon.core.effects import Effect, IncidentChanged, OverallChanged
 from beacon.core.endpoint.state import EndpointState
-from beacon.core.model import NO_PROBLEM, RANK, RED, Moment, Site, Verdict
+from beacon.core.model import NO_PROBLEM, RANK, RED, Health, Moment, Site, Verdict
 from beacon.core.operator.overlays import Overlays
 from beacon.core.service.incident import Incident, IncidentNumbers, foremost
 from beacon.core.service.service import ServiceMonitor
@@ -70,6 +70,15 @@ class Services:
         """Whether a service's latencies now are no measure of what is usual."""
         monitor = self.monitors.get(service)
         return monitor is not None and monitor.disturbed
+
+    def count_share(self, state: EndpointState, was: Health, at: Moment, *, failed: bool) -> bool:
+        """Count a reading of a symptom; whether its service is judged anew by it."""
+        monitor = self.monitors.get(state.spec.service)
+        if monitor is None:
+            return False
+        known = monitor.announced and not monitor.share.low
+        void = known or monitor.suppression is not None
+        return monitor.share.read(state, was, at, failed=failed, void=void)
 
     def open_incidents(self) -> list[Incident]:
         """Every incident that has not closed, in configured order."""

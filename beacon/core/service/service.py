@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from beacon.core.effects import Announced, Announcement, ServiceChanged
 from beacon.core.endpoint.state import EndpointState
+from beacon.core.failing_share import NO_FAILS, FailingShare, ShareKept
 from beacon.core.indication import Sound
 from beacon.core.model import (
     CALM,
@@ -32,7 +33,7 @@ from beacon.core.service.hold import ALARMING, Change, ServiceState, VerdictKept
 from beacon.core.service.incident import Incident, outlast_slowness
 from beacon.core.service.parts import ended_parts, is_new_beneath_red, wrong_parts
 from beacon.core.service.shared_parts import SharedParts
-from beacon.core.service.verdict import Judgement, judge
+from beacon.core.service.verdict import Judgement, judge, raised_to_degraded
 from beacon.core.tower.annunciator import CALL_EVERY
 from beacon.core.views import Cause, IncidentView, ServiceView
 
@@ -46,6 +47,7 @@ class ServiceKept:
     inhibited: bool = False
     suppression: Suppression | None = None
     incident: Incident | None = None
+    share: ShareKept = NO_FAILS
 
 
 class ServiceMonitor:
@@ -58,6 +60,7 @@ class ServiceMonitor:
         self.incident: Incident | None = None
         self.held_back = HeldBack(spec.id, shared)
         self.blind_announcer = BlindAnnouncer()
+        self.share = FailingShare()
         self.view: ServiceView | None = None
         self._shared = shared
         self._external_causes: tuple[EndpointState, ...] = ()
@@ -75,6 +78,7 @@ class ServiceMonitor:
         self.spec = self.state.spec = spec
         self.endpoints = tuple(endpoints[e.id] for e in spec.endpoints)
         self._affected = affected
+        self.share.follow(spec.endpoints)
         own = {e.id for e in spec.endpoints}
         self._external_causes = tuple(
             endpoints[cause]
@@ -104,6 +108,7 @@ class ServiceMonitor:
             inhibited=self.held_back.inhibited,
             suppression=self.held_back.suppression,
             incident=None if self.incident is None else replace(self.incident),
+            share=self.share.kept,
         )
 
     def recall(self, kept: ServiceKept) -> None:
@@ -111,6 +116,7 @@ class ServiceMonitor:
         if kept.verdict is not None:
             self.state.kept = replace(kept.verdict)
         self.blind_announcer = BlindAnnouncer(kept.blind)
+        self.share.restore(kept.share)
         self.held_back.restore(kept.suppression, inhibited=kept.inhibited)
         self.incident = None if kept.incident is None else replace(kept.incident)
 
@@ -182,6 +188,7 @@ class ServiceMonitor:
         """Judge its endpoints as they are now; hold, incident and alarm follow."""
         snapshots = self._look()
         found = self._not_yet_red(judge(snapshots))
+        found = raised_to_degraded(found) if self.share.low else found
         if found.verdict is Verdict.OK and self._shared.overlays.overdue(self.spec.id, at):
             found = replace(found, verdict=Verdict.ADVISORY)
         self._follow(self.state.follow(found, at), at)
@@ -201,6 +208,7 @@ class ServiceMonitor:
             for each in (self.endpoints, self._external_causes)
         )
         self._causes = diagnose(own, external)
+        self._causes += self.share.causes
         return own
 
     def _not_yet_red(self, found: Judgement) -> Judgement:

@@ -150,6 +150,16 @@ def _beside(found: Judgement, others: Iterable[EndpointSnapshot], *, admits: boo
     )
 
 
+def raised_to_degraded(found: Judgement) -> Judgement:
+    """Raise by what no endpoint shows alone: never lower, never to red."""
+    known = found.known
+    return replace(
+        found,
+        verdict=_worse(found.verdict, Verdict.DEGRADED),
+        known=known if known is Verdict.BLIND else _worse(known, Verdict.DEGRADED),
+    )
+
+
 def _worse(verdict: Verdict, raised: Verdict) -> Verdict:
     return max(verdict, raised, key=RANK.__getitem__)
 
