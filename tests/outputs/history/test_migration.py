@@ -13,6 +13,7 @@ from beacon.core.endpoint.latency_baseline import Learnt
 from beacon.core.endpoint.state import EndpointKept
 from beacon.core.memory import Memory
 from beacon.core.service.incident import Incident
+from beacon.core.service.service import ServiceKept
 from beacon.core.tower.alarm import AlarmKept
 from beacon.core.tower.buzzer import BuzzerKept
 from beacon.outputs.history.database import VERSION, DatabaseReader, HistoryFile
@@ -42,6 +43,7 @@ def older(tmp_path):
 NEWER = {
     EndpointKept: ("troubles", "worked_at", "slow_until"),
     Incident: ("parts", "flapped_at"),
+    ServiceKept: ("share",),
     AlarmKept: ("sound_at", "sound", "called_at", "blind_announced"),
     BuzzerKept: ("pulsed_at",),
 }
@@ -57,7 +59,7 @@ def forget_newer(kept):
 def older_memory() -> Memory:
     memory = full()
     services = {
-        name: replace(each, incident=forget_newer(each.incident))
+        name: replace(forget_newer(each), incident=forget_newer(each.incident))
         for name, each in memory.services.items()
     }
     return replace(
