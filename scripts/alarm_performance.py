@@ -46,7 +46,7 @@ A service with one symptom is not judged by this: its thresholds and its flap de
 The columns say after how many readings it is seen. *Busy*: from {busy:.0f} an hour on.
 A service that pools 150 readings an hour sees 5 % within these 150 readings in {seen:.1%} of all
 cases (simulated: {simulated:.1%}). Fewer readings an hour take longer in proportion. Readings that
-fall into the {one:.0f} s after a fail come on top.
+fall into the {one:.0f} s after a fail come on top: at 150 an hour, {left} count in 60 min, {hour:.1%}.
 
 ## False alarms by it
 At a noise of {usual:.1%}, with every fail on its own:
@@ -119,6 +119,7 @@ def page() -> str:
         for n in (60, 150, 190, 200, 400, 600)
         for limit in (BUSY_LIMIT if n >= BUSY else LIMIT,)
     ]
+    counted = round(150 - 150 * 0.05 * ONE_EVENT * 150 / 3600)
     month = 150 * HOURS_A_MONTH
     found = [simulated(USUAL, month, chance) for _ in range(MONTHS)]
     runs150 = [simulated(0.05, 150, chance) for _ in range(RUNS)]
@@ -133,6 +134,8 @@ def page() -> str:
         shares="\n".join(shares),
         noise="\n".join(noise),
         seen=next(islice(chances(0.05, LIMIT), 149, None)),
+        left=counted,
+        hour=next(islice(chances(0.05, LIMIT), counted - 1, None)),
         simulated=sum(n is not None for n in runs150) / RUNS,
         months=MONTHS,
         false=sum(n is not None for n in found),
