@@ -46,7 +46,8 @@ A service with one symptom is not judged by this: its thresholds and its flap de
 The columns say after how many readings it is seen. *Busy*: from {busy:.0f} an hour on.
 A service that pools 150 readings an hour sees 5 % within these 150 readings in {seen:.1%} of all
 cases (simulated: {simulated:.1%}). Fewer readings an hour take longer in proportion. Readings that
-fall into the {one:.0f} s after a fail come on top: at 150 an hour, {left} count in 60 min, {hour:.1%}.
+fall into the {one:.0f} s after a fail come on top:
+of 150 an hour {left} count, which show 5 % within 60 min in {hour:.1%} of all cases.
 
 ## False alarms by it
 At a noise of {usual:.1%}, with every fail on its own:
