@@ -208,9 +208,9 @@ def _counted(state: EndpointState) -> str:
 
 
 def _until_down(state: EndpointState) -> str:
-    lately = state.streaks.window.bit_count()
+    streaks = state.streaks
     return (
-        f"{state.streaks.fails} of {state.spec.failure_threshold} fails in a row, {lately} of "
+        f"{streaks.fails} of {state.spec.failure_threshold} fails in a row, {streaks.lately} of "
         f"{WINDOW_FAILS} among the last {WINDOW}, until it is down"
     )
 

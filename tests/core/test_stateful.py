@@ -189,7 +189,7 @@ class Beacon(RuleBasedStateMachine):
             preset=preset,
             attest=(Attestation(id="keys", name="Keys", every=2 * HOUR, services=("vpn",)),),
         )
-        self.now = 1000.0
+        self.now = self.before = 1000.0
         self.eyes = dict.fromkeys(EYES, Reason.OK)  # what each witness would see now
         self.accounts = {name: Account() for name in NAMES}
         self.last = {}  # the last effect of each kind, by what it is about
@@ -471,6 +471,7 @@ class Beacon(RuleBasedStateMachine):
         before = self.monitor.view()
         memory = shifted(self.monitor.remember(self.now), shift)
         self.now += down + shift
+        self.before = self.now
         self.spent = [at + shift for at in self.spent]
         self.accounts = {name: Account() for name in NAMES}
         self.last = {}
@@ -542,6 +543,8 @@ class Beacon(RuleBasedStateMachine):
             return  # what is recalled keeps its moment
         moments = [e.at for e in effects]
         assert moments == sorted(moments)
+        assert all(at >= self.before for at in moments), "not before what was handled last"
+        self.before = self.now
         assert all(at <= self.now for at in moments)
         if not isinstance(event, TimePassed):
             assert all(at == self.now for at in moments), "what was due came before"

@@ -87,10 +87,14 @@ class Streaks:
         return self.latest[-self.often :][0]
 
     @property
+    def lately(self) -> int:
+        """How many of the last six failed, of all or of the regular ones."""
+        return max(self.window.bit_count(), self.window_regular.bit_count())
+
+    @property
     def often(self) -> int:
         """How many of the last six failed, if that is often; else 0."""
-        fails = max(self.window.bit_count(), self.window_regular.bit_count())
-        return fails if fails >= WINDOW_FAILS else 0
+        return self.lately if self.lately >= WINDOW_FAILS else 0
 
     def enough_fails(self, threshold: int) -> bool:
         """Whether it fails often enough to be down."""

@@ -21,7 +21,8 @@ from beacon.core.service.shared_parts import SharedParts
 class Suppression:
     """A service that is suppressed, or was until just now and is not yet confirmed.
 
-    `before` is its verdict when it began; `ended_at` is None while it is suppressed.
+    `before` is its verdict when it began, or that it has recovered since; `ended_at` is None while
+    it is suppressed.
     """
 
     before: Verdict
@@ -148,6 +149,8 @@ class HeldBack:
             return change
         calm = Change.NONE if change in ALARMING else change
         if suppression.ended_at is None:
+            if change is Change.RECOVERING:  # red again is a relapse, of which nobody knows
+                self.suppression = Suppression(Verdict.RECOVERING)
             return calm
         due, culprits = suppression.ended_at + time_to_confirm(endpoints), _culprits(endpoints)
         if at < due and not confirmed(verdict, culprits, suppression.ended_at):

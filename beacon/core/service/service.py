@@ -313,11 +313,15 @@ class ServiceMonitor:
 
     def _new_parts(self, incident: Incident) -> list[str]:
         """What is wrong beyond what was; while alarms are held back, it stays to be found."""
-        if self.suppression is not None or self.inhibited:
+        if self._may_not_alarm:
             return []
         cells = self.state.judgement.cells
         wrong, ended = wrong_parts(cells, self.endpoints), ended_parts(cells, self.endpoints)
         return incident.add_parts(wrong, ended)
+
+    @property
+    def _may_not_alarm(self) -> bool:
+        return self.suppression is not None or self.inhibited
 
     def _alarm_again(self, incident: Incident, new: list[str], at: Moment) -> Change:
         """Announce a relapse that waited because it flapped, or what widens a known incident."""
@@ -325,6 +329,8 @@ class ServiceMonitor:
         if incident.flapped_at is not None:
             if not red:
                 incident.flapped_at = None
+            elif self._may_not_alarm:
+                return Change.NONE  # it waits on
             elif not self._only_flapping or at >= incident.flapped_at + CALL_EVERY:
                 self._call(incident, Sound.THREE_PULSES, at)
                 return Change.RELAPSED
@@ -370,7 +376,7 @@ class ServiceMonitor:
         self._announce_blind(at)
         self._shared.timers.set(("hold", self.spec.id), self.state.hold_until)
         flapped_at = self.incident.flapped_at if self.incident is not None else None
-        due = None if flapped_at is None else flapped_at + CALL_EVERY
+        due = None if flapped_at is None or self._may_not_alarm else flapped_at + CALL_EVERY
         self._shared.timers.set(("flapping", self.spec.id), due)
         view = self._view(self._overlays(at), at)
         if view != self.view:

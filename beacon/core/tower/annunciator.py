@@ -5,7 +5,7 @@ sounds now and what later.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from beacon.core.indication import DARK, Indication, Sound
@@ -264,7 +264,7 @@ class Annunciator:
             self._sound_owed(self._all(), at),
             self._realarm(at, now),
         )
-        return max((s for s in sounds if s is not None), key=_LOUDNESS.index, default=None)
+        return _loudest(sounds)
 
     def postpone_owed(self, at: Moment, until: Moment) -> None:
         """Let no sound that is owed already come before `until`."""
@@ -309,4 +309,10 @@ class Annunciator:
             return None
         for alarm in red:
             alarm.kept.sound_at = NEVER
-        return Sound.THREE_PULSES if red else self._sound_owed(self._all(), at)
+        owed = Sound.THREE_PULSES if red else self._sound_owed(self._all(), at)
+        return _loudest((owed, self._say_blind(at)))
+
+
+def _loudest(sounds: Iterable[Sound | None]) -> Sound | None:
+    """One sound for all that is due at one moment."""
+    return max((s for s in sounds if s is not None), key=_LOUDNESS.index, default=None)

@@ -68,8 +68,10 @@ class TowerControl:
         self._timers.set("sound", self.annunciator.next_deadline())
 
     def show(self, at: Moment) -> None:
-        """Light the lamps for all that was judged."""
+        """Light the lamps for all that was judged; sound what nothing holds back any more."""
         self.annunciator.watch_blind(at)
+        if not self.annunciator.buzzer.quiet and self.annunciator.next_deadline() <= at:
+            self.sound(self.annunciator.time_passed(at, at), at)
         self._timers.set("sound", self.annunciator.next_deadline())
         if (shown := self.annunciator.show()) is not None:
             self._effects.append(IndicationChanged(at, shown))

@@ -16,6 +16,9 @@ from beacon.core.model import Endpoint, Outcome, Reading, Reason
 ROUND_EVERY: Final = 2.0
 """Seconds between two rounds of witnesses called for by failing endpoints."""
 
+LONGEST_BLIP: Final = 60.0
+"""Seconds after the loss of all witnesses in which a pass may be a blip of a dying line."""
+
 _ANSWERED: Final = frozenset(
     {Reason.TLS_EXPIRED, Reason.TLS_NOT_YET_VALID, Reason.OWN_CLOCK, Reason.RATE_LIMITED}
 )
@@ -33,6 +36,7 @@ class Confirmation(Enum):
 
     OPEN = auto()
     PENDING = auto()  # the witnesses have not answered yet
+    WAITING = auto()  # every witness fails, but no longer proves a loss: another pass decides
     SHUT = auto()  # our own network is gone: the fails are ours
 
 
@@ -105,8 +109,13 @@ class Trust:
             return Confirmation.OPEN
         if len(answered) < len(asked):
             return Confirmation.PENDING
-        unreached = any(seen.reached is False for seen in answered)
-        return Confirmation.SHUT if unreached else Confirmation.OPEN
+        lost = [seen.lost_since for seen in answered if seen.reached is False]
+        if not lost:
+            return Confirmation.OPEN
+        # Witnesses that still fail while something else passes are dead themselves. If they shut
+        # the gate, whatever fails beside them would never be down.
+        dead = passed >= max(lost) + LONGEST_BLIP
+        return Confirmation.WAITING if dead else Confirmation.SHUT
 
     def _resolver_gate(self, failed_at: float) -> Confirmation:
         if any(self._seen[name].started < failed_at for name in self.outside):

@@ -354,6 +354,19 @@ def test_what_closed_and_came_again_while_suppressed_is_not_held(make_harness):
     assert harness.lamps == {"white": "slow"}
 
 
+def test_what_recovered_and_relapsed_while_suppressed_is_a_relapse(make_harness):
+    """Its recovery was announced: red again is nothing that anybody acknowledged."""
+    harness = fail(make_harness().advance(200)).advance(300).acknowledge()
+    harness.simulation.tell(Shelve(harness.now, "mfa", True, **WHO))
+    mend(harness).advance(5 * MINUTE)
+    fail(harness).advance(5 * MINUTE)
+    assert harness.announcements[-1] == "recovering"
+    harness.clear_effects()
+    harness.effects += harness.simulation.tell(Shelve(harness.now, "mfa", False, **WHO))
+    harness.advance(2 * MINUTE)
+    assert (harness.announcements, harness.sounds[0]) == (["relapsed"], "three_pulses")
+
+
 def test_what_relapsed_while_suppressed_relapses_when_it_is_seen_again(make_harness):
     harness = (
         make_harness()

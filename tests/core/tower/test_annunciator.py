@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from beacon.core.indication import DARK, Flag, Light, Pattern, Sound
-from beacon.core.inputs import QuietHours
+from beacon.core.inputs import QuietHours, Silence
 from beacon.core.model import Preset, Reason, Sequence, Verdict
 from beacon.core.tower.alarm import Alarm, AlarmKept, indicate
 from beacon.core.tower.annunciator import Annunciator
@@ -63,6 +63,33 @@ def test_what_became_amber_in_quiet_hours_chirps_once_at_their_end(make_harness)
     harness.effects += harness.simulation.tell(QuietHours(harness.now, False))
     harness.advance(3 * HOUR)
     assert (harness.announcements, harness.sounds) == (["opened"], ["chirp"])
+
+
+@pytest.mark.parametrize("amber_too", [False, True])
+def test_a_blindness_of_quiet_hours_chirps_at_their_end(make_harness, usual_service, amber_too):
+    """Once for all that is due, and not as of the moment when it was due."""
+    harness = make_harness(usual_service(), usual_service("vpn")).advance(600)
+    harness.simulation.tell(QuietHours(harness.now, True))
+    harness.clear_effects().script(None, "mfa/sign-in")
+    if amber_too:
+        harness.script(Reason.SLOW, "vpn/sign-in")
+    harness.advance(2 * HOUR)
+    assert harness.sounds == []
+    harness.effects += harness.simulation.tell(QuietHours(harness.now, False))
+    harness.advance(3 * HOUR)
+    assert harness.sounds == ["chirp"]
+
+
+def test_a_blindness_that_an_operator_silenced_chirps_when_the_silence_is_taken_back(make_harness):
+    harness = make_harness().advance(600)
+    who = {"by": "analyst", "origin": "cli"}
+    harness.script(Reason.SLOW, "mfa/sign-in").advance(300)
+    harness.simulation.tell(Silence(harness.now, True, **who, seconds=HOUR))
+    harness.clear_effects().script(None, "mfa/sign-in").advance(0.5 * HOUR)
+    assert harness.sounds == []
+    harness.effects += harness.simulation.tell(Silence(harness.now, False, **who))
+    assert harness.sounds == ["chirp"]
+    assert harness.advance(HOUR).sounds == ["chirp"]
 
 
 @pytest.mark.parametrize("over", ["acknowledged", "well again"])

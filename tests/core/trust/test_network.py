@@ -3,7 +3,7 @@
 import pytest
 
 from beacon.core.model import Evidence, Reading, Reason
-from beacon.core.trust.network import Confirmation, Trust, reached
+from beacon.core.trust.network import LONGEST_BLIP, Confirmation, Trust, reached
 
 OK, LOST = Reading(Reason.OK), Reading(Reason.UNREACHABLE)
 
@@ -135,6 +135,19 @@ def test_a_complete_round_in_which_nobody_was_reached_shuts_the_gate(trust, make
     assert trust.gate(failing, 15.0) is Confirmation.SHUT
     trust.passed(make_endpoint("t", "y", Evidence.SYMPTOM), 21.0, 16.0)
     assert trust.gate(failing, 15.0) is Confirmation.OPEN
+
+
+@pytest.mark.parametrize("other", [LOST, Reading(Reason.INTERNAL_ERROR)])
+def test_dead_witnesses_leave_it_to_the_next_pass(trust, make_endpoint, other):
+    failing, well = (make_endpoint(n, n, Evidence.SYMPTOM) for n in ("s", "t"))
+    cut(trust, 10.0, "canary-a")
+    trust.witnessed("witness/canary-b", other, 10.0, 10.0)
+    trust.passed(well, 10.0 + LONGEST_BLIP, 10.0 + LONGEST_BLIP)
+    cut(trust, 200.0, "canary-a")
+    trust.witnessed("witness/canary-b", other, 200.0, 200.0)
+    assert trust.gate(failing, 199.0) is Confirmation.WAITING, "maybe our line, too, by now"
+    trust.passed(well, 201.0, 200.0)
+    assert trust.gate(failing, 199.0) is Confirmation.OPEN
 
 
 def test_one_silent_witness_beside_a_lost_one_proves_no_uplink(trust, make_endpoint):
