@@ -109,11 +109,18 @@ class Trust:
             return Confirmation.OPEN
         if len(answered) < len(asked):
             return Confirmation.PENDING
+        return self._unreached_gate(answered, passed)
+
+    @staticmethod
+    def _unreached_gate(answered: list[_Seen], passed: float) -> Confirmation:
+        """What a whole round of witnesses that reached nothing means.
+
+        Witnesses that still fail while something else passes are dead themselves. If they shut the
+        gate, whatever fails beside them would never be down.
+        """
         lost = [seen.lost_since for seen in answered if seen.reached is False]
         if not lost:
             return Confirmation.OPEN
-        # Witnesses that still fail while something else passes are dead themselves. If they shut
-        # the gate, whatever fails beside them would never be down.
         dead = passed >= max(lost) + LONGEST_BLIP
         return Confirmation.WAITING if dead else Confirmation.SHUT
 
