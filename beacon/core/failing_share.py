@@ -9,7 +9,7 @@ What fails together is one event. So a fail counts when its streak ends in a pas
 ends in an endpoint being down is announced by that. Re-checks are correlated with the fail they
 confirm; they never count by themselves. While people know of other trouble, and when an endpoint
 goes down, it begins anew: that trouble says more. For `ONE_EVENT` seconds after a fail nothing
-else counts.
+else counts, and fails within less than `SPREAD` seconds are never enough.
 """
 
 from collections.abc import Iterable
@@ -21,12 +21,14 @@ from beacon.core.model import LONG_AGO, Endpoint, Evidence, Health, Moment, Reas
 from beacon.core.views import Cause, Cited
 
 FAIL_ADDS: Final = 78
-LIMIT: Final = 225
+LIMIT: Final = 215
 BUSY_LIMIT: Final = 300
 """The limit where an hour brings so many readings that it may wait for more of them."""
 BUSY: Final = 200.0
 """Readings an hour of all its symptoms."""
 ONE_EVENT: Final = 15.0
+SPREAD: Final = 600.0
+"""Seconds from the first to the last fail, at least: less may be a deployment."""
 USUAL: Final = 0.001
 """Share of failing readings that is noise."""
 
@@ -123,7 +125,8 @@ class FailingShare:
             failed_at=at,
             failed=endpoint,
         )
-        if self._score >= self._limit and not self.low:
+        lasting = at >= kept.since + SPREAD
+        if self._score >= self._limit and lasting and not self.low:
             self.kept = replace(kept, low_since=at, words=_words(kept))
 
 

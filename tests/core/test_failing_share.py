@@ -5,10 +5,10 @@ import random
 import pytest
 
 from beacon.core.effects import Announced, Announcement
-from beacon.core.failing_share import FAIL_ADDS, LIMIT, ONE_EVENT
+from beacon.core.failing_share import FAIL_ADDS, LIMIT, ONE_EVENT, SPREAD, FailingShare
 from beacon.core.inputs import Observed, Shelve
 from beacon.core.memory import with_moments
-from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict
+from beacon.core.model import Endpoint, Evidence, Moment, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
 
 NAMES = ("mfa/a", "mfa/b", "mfa/c")
@@ -143,3 +143,14 @@ def test_how_often_150_readings_show_a_share(share, least, most):
             low |= score >= LIMIT
         seen += low
     assert least <= seen <= most
+
+
+def test_fails_of_a_few_minutes_are_a_deployment(make_endpoint):
+    share = FailingShare()
+    share.follow(make_endpoint("s", n, Evidence.SYMPTOM) for n in ("a", "b"))
+    for at in (0.0, 60.0, 120.0, SPREAD - 1):
+        share.count("s/a", Moment(1000.0 + at), failed=True)
+    assert not share.low
+    share.count("s/b", Moment(1000.0 + SPREAD), failed=False)
+    share.count("s/a", Moment(1000.0 + SPREAD + 60), failed=True)
+    assert share.low
