@@ -36,8 +36,8 @@ At half of the limit the share is over; the hold of a degraded service follows.
 Not counted: errors, re-checks (they are correlated with the fail that they confirm), readings
 while our own network or clock is lost, fails that end in an endpoint being down, and anything while
 the service is suppressed or people know of other trouble in it. What fails within
-{one:.0f} s of a counted fail is the same event. Fails that span less than {spread:.0f} min, as those of a
-deployment do, are never enough.
+{one:.0f} s of a counted fail is the same event. Fails that span less than {spread:.0f} min, as
+those of a deployment do, are never enough.
 
 A service with one symptom is not judged by this: its thresholds and its flap detector speak for it.
 
@@ -45,15 +45,16 @@ A service with one symptom is not judged by this: its thresholds and its flap de
 |---|---|---|---|---|
 {shares}
 
-The columns say after how many readings it is seen, computed without the {spread:.0f} min and, at 150
-readings an hour, simulated with them. *Busy*: from {busy:.0f} an hour on.
+The columns say after how many readings it is seen, computed without the {spread:.0f} min and, at
+150 readings an hour, simulated with them. *Busy*: from {busy:.0f} an hour on.
 A service that pools 150 readings an hour sees 5 % within these 150 readings in {seen:.1%} of all
 cases (simulated: {simulated:.1%}). Fewer readings an hour take longer in proportion. Readings that
 fall into the {one:.0f} s after a fail come on top:
 of 150 an hour {left} count, which show 5 % within 60 min in {hour:.1%} of all cases.
 
 ## False alarms by it
-At a noise of {usual:.1%}, with every fail on its own, at most (computed without the {spread:.0f} min):
+At a noise of {usual:.1%}, with every fail on its own, at most (computed without the
+{spread:.0f} min):
 
 | readings an hour of each service | limit | false alarms a month, 30 services |
 |---|---|---|
