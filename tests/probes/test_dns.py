@@ -305,7 +305,11 @@ def test_answers_to_another_question_are_passed_over(answered_by):
     reading = answered_by(crowd)
     assert reading.reason is Reason.OK
     assert "192.0.2.1" in reading.detail
-    reading = answered_by(other, 0.3)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_answers_to_another_question_alone_are_no_answer(answered_by):
+    reading = answered_by(made("sms.example.com. 60 IN A 198.51.100.6", id=1))
     assert reading.reason is Reason.PROTOCOL_ERROR
     assert "none an answer to the question" in reading.detail
 

@@ -143,7 +143,7 @@ class Trust:
             seen.lost_since = math.inf
         elif seen.lost_since == math.inf:
             seen.lost_since = started
-        self._witness_looked_up(seen, reading, started)
+        self._witness_looked_up(seen, reading, at)
         self._judge(at)
 
     def passed(self, endpoint: Endpoint, at: float, started: float) -> None:
@@ -167,14 +167,15 @@ class Trust:
         self._judge(at)
 
     @staticmethod
-    def _witness_looked_up(seen: _Seen, reading: Reading, started: float) -> None:
+    def _witness_looked_up(seen: _Seen, reading: Reading, at: float) -> None:
         if reading.resolver is None:
             return
         seen.by_name = True
         if reading.resolver:
             seen.unresolved_since = math.inf
         elif seen.unresolved_since == math.inf:
-            seen.unresolved_since = started
+            # Its end: what began meanwhile may have been answered before the resolver died.
+            seen.unresolved_since = at
 
     def _is_resolver_lost(self) -> bool:
         """One name alone may be at fault itself: it takes a second that is not found either.

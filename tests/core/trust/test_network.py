@@ -188,12 +188,21 @@ def test_one_name_that_is_not_found_is_not_our_resolver(by_name, make_endpoint):
     outside = make_endpoint("s", "x", Evidence.SYMPTOM)
     by_name.witnessed("witness/canary-a", UNRESOLVED, 11.0, 10.5)
     assert not by_name.resolver_lost, "its own zone may be dead"
-    by_name.looked_up(outside, FOUND, 12.0, 10.5)
+    by_name.looked_up(outside, FOUND, 12.0, 11.0)
     by_name.looked_up(outside, UNRESOLVED, 13.0, 12.5)
     assert not by_name.resolver_lost, "a name was found since the witness was not"
     by_name.witnessed("witness/canary-a", FOUND, 20.0, 20.0)
     by_name.looked_up(outside, UNRESOLVED, 30.0, 30.0)
     assert not by_name.resolver_lost, "the vendor's zone is dead"
+
+
+def test_a_name_that_was_found_while_the_resolver_died_proves_nothing(by_name, make_endpoint):
+    """It began after the witness, and was answered before its end: else red, until one is found."""
+    outside = make_endpoint("s", "x", Evidence.SYMPTOM)
+    by_name.looked_up(outside, FOUND, 10.7, 10.6)
+    by_name.witnessed("witness/canary-a", UNRESOLVED, 11.0, 10.5)
+    by_name.looked_up(outside, UNRESOLVED, 13.0, 12.5)
+    assert by_name.resolver_lost
 
 
 def test_two_witnesses_by_name_are_enough(trust, make_endpoint):
