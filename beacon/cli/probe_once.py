@@ -94,7 +94,7 @@ def run_alone(
     assert found is not None, "the first result of a run is never late"
     notes = task.notes()
     workers.stop(0.0)
-    return run_body(spec, found.reading, notes, codes)
+    return run_body(spec, found.reading, notes, codes, unanswered=task.run.unanswered)
 
 
 def in_words(run: Body, width: int, *, verbose: bool) -> str:
@@ -108,6 +108,8 @@ def in_words(run: Body, width: int, *, verbose: bool) -> str:
     lines += [f"  {phase:<{max(widest, 8)}} {ms:8.1f} ms" for phase, ms in run["phases_ms"].items()]
     if verbose:
         lines.append(_wrapped(f"leads to: {run['leads_to']}", width, "  ", "    "))
+    if verbose and run["spends"]:
+        lines.append(_wrapped(f"spends: {run['spends']}", width, "  ", "    "))
     return "\n".join(lines)
 
 

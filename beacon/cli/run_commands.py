@@ -68,6 +68,8 @@ def check(args: Namespace) -> int:
     site = config.watched
     counts = f"services: {len(site.services)}, endpoints: {len(site.endpoints)}"
     print(f"{config.path}: sound; {counts}, of them witnesses: {len(site.witnesses)}")
+    for names in site.sharing_accounts():
+        print(f"one account signs in for {', '.join(names)}: they take turns and share its budget")
     return ExitStatus.OK
 
 

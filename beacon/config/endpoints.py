@@ -5,7 +5,7 @@ The probe registry is handed in (`Registry`); this layer knows no kind by name.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, Protocol
 
 from msgspec import UNSET
@@ -13,7 +13,12 @@ from msgspec import UNSET
 from beacon.config.decoder import WRONG, Decoder, Spec, Type, specs
 from beacon.config.fields import Duration, SettingFlaw
 from beacon.config.file_fields import slug
-from beacon.config.file_schema import Defaults, EndpointSection, WitnessSection
+from beacon.config.file_schema import (
+    Defaults,
+    EmbeddedEndpoint,
+    EndpointSection,
+    WitnessSection,
+)
 from beacon.config.problems import Problems, meant, one_of
 from beacon.config.yaml.nodes import NodePath, Scalar, Table, plain, secret_values
 from beacon.core.model import Endpoint, Evidence
@@ -70,6 +75,11 @@ class ConfiguredKind(Protocol):
         """Settings that are given, and the section each is in vain without."""
         ...
 
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Hashes that name what it signs in with."""
+        ...
+
     def faults(self) -> Iterable[SettingFlaw]:
         """The problems of the settings together."""
         ...
@@ -111,11 +121,12 @@ class Poller:
         self._problems, self._registry, self._defaults = problems, registry, defaults
         self._decoder = Decoder(problems)
         self._embedded = embedded
+        self._section = EmbeddedEndpoint if embedded else EndpointSection
 
     def polled(self, spot: NodePath, owner: str) -> Polled:
         """Read one endpoint of a service, or of the owner `witness` one witness."""
         before = len(self._problems)
-        section: Type = WitnessSection if owner == "witness" else EndpointSection
+        section: Type = WitnessSection if owner == "witness" else self._section
         kind = self._kind(spot)
         own = specs(kind) if kind else {}
         common = specs(section)
@@ -136,6 +147,8 @@ class Poller:
             return Polled(full, spot, None)
         probe = self._probe(spot, kind, own, read)
         endpoint = self._endpoint(full, owner, kind, values, probe)
+        if kind.ABILITIES.sign_in and len(self._problems) == before:
+            endpoint = replace(endpoint, accounts=self._accounts(full, values, probe))
         written = plain(spot.node)
         settings = {key: value for key, value in written.items() if key in {"type", *own}}
         return Polled(
@@ -218,6 +231,13 @@ class Poller:
             **times,
             **written,
         )
+
+    def _accounts(
+        self, full: str, values: Mapping[str, Any], probe: ConfiguredKind | None
+    ) -> tuple[str, ...]:
+        if self._embedded or probe is None:
+            return () if values.get("account") is None else (values["account"],)
+        return probe.accounts or (full,)
 
     def _times(self, timing: Timing, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is written here, else in `defaults:`, else the default of the kind."""

@@ -165,7 +165,16 @@ class EndpointSection(PolledSection):
     ] = field(default=Duration(600))
     guard_max: Annotated[
         int, Meta(ge=1, le=20, description="rejected sign-ins until an operator must resume it")
-    ] = 5
+    ] = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedEndpoint(EndpointSection):
+    """One thing polled, in a replay file."""
+
+    account: Annotated[
+        str | None, Meta(description="any name: its budget counts; left out: it has none")
+    ] = None
 
 
 EndpointNode = Annotated[Node, Meta(extra_json_schema={"$ref": "#/$defs/endpoint"})]

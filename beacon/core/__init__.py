@@ -5,6 +5,7 @@ Out:   effects (`core.effects`): what to show, sound, publish, probe again; and 
 Rule:  `core.monitor.Monitor.handle(event)` is a fold. The same events give the same effects in the
        same order, so a replay of an incident is the live judgement.
 
+    account/    how often our credentials may leave before one attempt is accepted
     endpoint/   readings → the health of one endpoint
     trust/      whether our own network and clock can be believed
     service/    healths → verdict, incident, cause; then all services together

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from beacon.core.endpoint.delivery_stats import in_words
-from beacon.core.endpoint.slowness import DEAD_BAND
+from beacon.core.endpoint.latency.slowness import DEAD_BAND
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.endpoint.streaks import WINDOW, WINDOW_FAILS
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
@@ -48,6 +48,7 @@ class EndpointExplained:
     standing: str
     prospects: tuple[Prospect, ...] = ()
     pace: str | None = None  # how long it takes against what is usual
+    account: str | None = None  # what was spent of its account's budget
     arrivals: tuple[str, ...] = ()  # how what is tied to it fared
 
 
@@ -167,6 +168,7 @@ def _endpoint(state: EndpointState, timers: Timers) -> EndpointExplained:
         _standing(state),
         tuple(_endpoint_prospects(state, timers)),
         _pace(state),
+        _account(state),
         tuple(map(in_words, state.arrivals.values())),
     )
 
@@ -181,6 +183,17 @@ def _pace(state: EndpointState) -> str | None:
     if usual is None:
         return f"{measured}; what is usual is not known yet"
     return f"{measured} (± {usual.spread:.2g} s); slow above {baseline.limit:.3g} s for 3 min"
+
+
+def _account(state: EndpointState) -> str | None:
+    """What was spent of its account's budget, and where that ends."""
+    if not state.budgets:
+        return None
+    most, spent = state.spec.guard_max, max(state.budgets, key=lambda each: each.spent)
+    return (
+        f"its account: {spent.rejected} rejected and {spent.unanswered} unanswered attempts since "
+        f"one was accepted; the budget ends at {most} rejected, or {2 * most} of both"
+    )
 
 
 def _standing(state: EndpointState) -> str:
@@ -235,8 +248,8 @@ def _passes(state: EndpointState) -> str:
 
 
 def _endpoint_prospects(state: EndpointState, timers: Timers) -> Iterator[Prospect]:
-    if math.isfinite(state.kept.guard.until) and state.kept.guard.rejections:
-        yield Prospect("the guard lets it be tried again", state.kept.guard.until)
+    if math.isfinite(state.held_until):
+        yield Prospect("the account's budget lets it be tried again", state.held_until)
     elif math.isfinite(state.started) and not state.guarded:
         yield Prospect("read again by then", state.started + state.spec.interval)
     stale = timers.get(state)

@@ -12,7 +12,9 @@ from beacon.core.model import Moment, Reading, Verdict
 class Observed:
     """One run of one probe ended. `started` is when it began.
 
-    `regular` is false for re-checks: they count for thresholds, not for flapping.
+    `regular` is false for re-checks: they count for thresholds, not for flapping. `unanswered`:
+    credentials left this machine, and nobody answered. `knocked`: whether a request without
+    credentials was answered; None: there was none.
     """
 
     at: Moment
@@ -20,6 +22,8 @@ class Observed:
     reading: Reading
     started: Moment
     regular: bool = True
+    unanswered: bool = False
+    knocked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
+from beacon.core.account.budget import AccountBudget
+from beacon.core.endpoint.kept import EndpointKept
 from beacon.core.endpoint.paid_reading import PaidReading
-from beacon.core.endpoint.state import EndpointKept
 from beacon.core.model import Moment
 from beacon.core.service.roll_up import OverallKept
 from beacon.core.service.service import ServiceKept
@@ -31,12 +32,13 @@ Remembered = TypeVar("Remembered", bound="DataclassInstance")
 class Memory:
     """Everything that must survive a restart, as it stood `at`.
 
-    Endpoints, services and alarms are by id. `uses` are the ids of the uses of break-glass accounts
-    that were announced, the newest last.
+    Endpoints, services and alarms are by id, accounts by hash. `uses` are the ids of the uses of
+    break-glass accounts that were announced, the newest last.
     """
 
     at: Moment
     endpoints: dict[str, EndpointKept] = field(default_factory=dict)
+    accounts: dict[str, AccountBudget] = field(default_factory=dict)
     paid: dict[str, PaidReading] = field(default_factory=dict)
     arrivals: tuple[Arrivals, ...] = ()
     services: dict[str, ServiceKept] = field(default_factory=dict)

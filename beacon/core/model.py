@@ -266,6 +266,7 @@ class Endpoint:
     `hindsight` is how far back a run looks (None: it sees the present). Whoever looks back may
     raise a verdict, never clear it.
     What is `pushed` is seen by others, and tells nothing of our own network and clock.
+    `accounts` are hashes that name what it signs in with: server and user, and its token.
     """
 
     id: str
@@ -288,7 +289,8 @@ class Endpoint:
     pushed: bool = False  # others deliver its readings: it is never run
     costly: bool = False  # a run costs a message: none at once after a restart
     guard_interval: float = 600.0
-    guard_max: int = 5
+    guard_max: int = 4
+    accounts: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
     code_lifetime: float | None = None
     explains: tuple[str, ...] | None = None
@@ -363,6 +365,14 @@ class Site:
         """Join witnesses and services' endpoints in configured order."""
         joined = (*self.witnesses, *(e for s in self.services for e in s.endpoints))
         object.__setattr__(self, "endpoints", joined)
+
+    def sharing_accounts(self) -> list[tuple[str, ...]]:
+        """The endpoints that sign in with one account, where several do."""
+        sharers: dict[str, list[str]] = {}
+        for endpoint in self.endpoints:
+            for account in endpoint.accounts:
+                sharers.setdefault(account, []).append(endpoint.id)
+        return sorted({tuple(each) for each in sharers.values() if len(each) > 1})
 
     def affected(self) -> dict[str, tuple[str, ...]]:
         """What each cause would break: the endpoints that it affects, by its id."""

@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from beacon.core.account.approach import Approach
 from beacon.core.effects import Effect
-from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.core.endpoint.latency.baseline import Learnt
 from beacon.core.endpoint.readings import EndpointMonitors
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.explain import Explained, explain
@@ -69,7 +70,7 @@ class Monitor:
             ClockStepped: self._clock_stepped,
             HourBegan: self._endpoints.hour_began,
             StorageDegraded: self._for_all(self._storage_degraded),
-            Resume: self._endpoints.resume,
+            Resume: self._endpoints.sign_ins.resume,
         }
         operate = self._for_all(self._operations.operate)
         kinds = (Shelve, Maintenance, Scheduled, Bypass, Attest, Drill)
@@ -152,7 +153,7 @@ class Monitor:
 
     def _announce_stops(self, at: Moment) -> None:
         """Say of each sign-in that the guard has just stopped that it has, after what it led to."""
-        for state in self._endpoints.take_just_stopped():
+        for state in self._endpoints.sign_ins.take_just_stopped():
             monitor = self._services.monitors.get(state.spec.service)
             if monitor is not None:
                 monitor.announce_stop(state.spec.id, at)
@@ -177,6 +178,14 @@ class Monitor:
             silence=services.tower.silence,
             stopped=endpoints.stopped(),
         )
+
+    def approach(self, endpoint: str, at: Moment) -> Approach:
+        """What a run of an endpoint that begins now may send."""
+        return self._endpoints.approach(endpoint, at)
+
+    def sharing(self, endpoint: str) -> Iterable[str]:
+        """The other endpoints that sign in with one of its accounts: only one at a time may."""
+        return self._endpoints.sign_ins.sharing(endpoint)
 
     def explain(self, service: str) -> Explained | None:
         """Why a service is shown as it is, and what would change that; None: no such service."""

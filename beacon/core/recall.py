@@ -4,7 +4,7 @@ A verdict that was bad is held, and we are blind beside it until everything has 
 afresh; one that was good is forgotten. What somebody has acknowledged stays so.
 """
 
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
@@ -13,14 +13,14 @@ from beacon.core.effects import (
     Announcement,
     Effect,
     FirstDue,
-    Postpone,
     Recheck,
 )
 from beacon.core.endpoint.paid_reading import PaidReading, let_count, paid_reading
 from beacon.core.endpoint.readings import EndpointMonitors
+from beacon.core.endpoint.sign_ins import STOPPED
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.memory import Memory
-from beacon.core.model import CALM, Moment, Reading, Reason
+from beacon.core.model import CALM, Moment
 from beacon.core.service.incident import Incident
 from beacon.core.service.roll_up import Services
 from beacon.core.tower.alarm import AlarmKept
@@ -28,8 +28,6 @@ from beacon.core.views import EndpointRead
 
 QUIET_START: Final = 5.0
 """Seconds after a restart before an overdue sound comes: the edge may know of quiet hours."""
-
-_STOPPED: Final = Reading(Reason.GUARD_STOPPED, "stopped before the restart by rejected sign-ins")
 
 
 def remember(endpoints: EndpointMonitors, services: Services, at: Moment) -> Memory:
@@ -40,6 +38,7 @@ def remember(endpoints: EndpointMonitors, services: Services, at: Moment) -> Mem
     return Memory(
         at=at,
         endpoints={name: state.kept for name, state in states},
+        accounts=dict(endpoints.sign_ins.budgets),
         paid={name: reading for name, reading in paid if reading is not None},
         arrivals=tuple(counts for _, state in states for counts in state.arrivals.values()),
         services={name: each.kept_at(at) for name, each in services.monitors.items()},
@@ -60,7 +59,7 @@ def recall(
     effects: list[Effect],
     *,
     at: Moment,
-    changed: Container[str],
+    changed: Collection[str],
     resume: bool,
 ) -> None:
     """Bring a site that was just configured back to what is remembered of it.
@@ -69,15 +68,21 @@ def recall(
     that are asked something else now: of them nothing is known. `resume`: an operator
     restarted us, so sign-ins that the guard stopped may be tried again.
     """
+    guards = {name: each.guard for name, each in memory.endpoints.items() if name not in changed}
+    endpoints.sign_ins.restore(memory.accounts, guards, at, resumed=resume)
     for name, kept in memory.endpoints.items():
         state = endpoints.endpoints.get(name)
         if state is not None and name not in changed:
-            guard = kept.guard.resume(state.spec) if resume else kept.guard
-            state.recall(replace(kept, guard=guard))
+            state.recall(replace(kept, guard=kept.guard.resume()) if resume else kept)
             state.arrivals = {c.delivery: c for c in memory.arrivals if c.cause == name}
-            _keep_from_running(endpoints, effects, state, at)
+            _wait_for_reading(endpoints, state, at)
             if name in memory.paid:
                 _let_count(endpoints, effects, state, memory.paid[name], at)
+    endpoints.sign_ins.allow_once(
+        endpoints.endpoints[n] for n in changed if n in endpoints.endpoints
+    )
+    endpoints.sign_ins.follow(at)
+    endpoints.sign_ins.take_just_stopped()  # it was announced before the start
     annunciator = services.tower.annunciator
     for name, service in memory.services.items():
         if name in services.monitors:
@@ -95,18 +100,12 @@ def recall(
         services.tower.keep_silent(memory.silence, at)
 
 
-def _keep_from_running(
-    endpoints: EndpointMonitors, effects: list[Effect], state: EndpointState, at: Moment
-) -> None:
-    if state.kept.guard.until > at:
-        effects.append(Postpone(at, state.spec.id, state.kept.guard.until))
+def _wait_for_reading(endpoints: EndpointMonitors, state: EndpointState, at: Moment) -> None:
     if not state.settled:  # what is not read in time is unknown, and no longer waited for
         endpoints.staleness.wait_for(state, at + state.longest_unread)
     if state.guarded:
         endpoints.timers.set(state, None)
-        endpoints.report(
-            EndpointRead(at, state.spec.id, _STOPPED, state.shown, state.streaks.fails)
-        )
+        endpoints.report(EndpointRead(at, state.spec.id, STOPPED, state.shown, state.streaks.fails))
 
 
 def _let_count(
@@ -123,7 +122,7 @@ def _let_count(
     endpoints.timers.set(state, paid.stale_at)
     endpoints.report(EndpointRead(started, spec.id, paid.reading, state.shown, paid.fails))
     due = started + spec.interval
-    if due > max(at, state.kept.guard.until):
+    if due > max(at, state.held_until):
         effects.append(FirstDue(at, spec.id, due))
         if state.wants_recheck and spec.retry_interval is not None:
             effects.append(Recheck(at, max(at, started + spec.retry_interval), (spec.id,)))

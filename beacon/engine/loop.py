@@ -11,9 +11,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
+from beacon.core.account.approach import Approach
 from beacon.core.effects import Effect
 from beacon.core.inputs import Event, Observed, RunDelayed, TimePassed
-from beacon.core.model import Moment, Reading, Site
+from beacon.core.model import Moment, Reading, Reason, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import Clock
 from beacon.engine.inbox import Inbox
@@ -31,6 +32,8 @@ Result = TypeVar("Result")
 
 BEAT: Final = 1.0
 """Longest time between two turns, in seconds."""
+NOT_ASKED: Final = Reading(Reason.OWN_NETWORK, "not asked: our credentials stay here meanwhile")
+"""The reading of a sign-in that is not made while our own network or clock is lost."""
 LAG_MEMORY: Final = 60
 """The reported lag is the worst of this many beats."""
 
@@ -294,19 +297,37 @@ class Engine:
                 task.again = replace(due_run, regular=False)
 
     def _start_run(self, due_run: DueRun) -> None:
-        watched, memory = self._probes[due_run.endpoint], self._memories[due_run.endpoint]
+        endpoint = due_run.endpoint
+        watched, memory = self._probes[endpoint], self._memories[endpoint]
+        approach = self._judge.approach(endpoint, self._now)
+        if approach is Approach.HOLD:
+            self._observed(due_run, NOT_ASKED)
+            return
+        if any(map(self._is_running, self._judge.sharing(endpoint))):
+            self._wait(due_run, BEAT)
+            return
         try:
             wait = watched.probe.wait(self._clock.utc().timestamp(), memory)
         except Exception as error:  # noqa: BLE001 - the border: a bug in a probe costs its reading
-            self._observed(due_run, bug_reading(due_run.endpoint, error))
+            self._observed(due_run, bug_reading(endpoint, error))
             return
         if wait > 0:
-            self.schedule.add(replace(due_run, due=self._now + wait))
-            self._handle(RunDelayed(self._now, due_run.endpoint, wait))
+            self._wait(due_run, wait)
         else:
+            regular = due_run.regular
             self.workers.start(
-                due_run.endpoint, watched.probe, watched.timeout, memory, regular=due_run.regular
+                endpoint, watched.probe, watched.timeout, memory, approach, regular=regular
             )
+
+    def _is_running(self, endpoint: str) -> bool:
+        """Whether an endpoint has a run without a reading."""
+        task = self.workers.task(endpoint)
+        return task is not None and not task.over
+
+    def _wait(self, due_run: DueRun, seconds: float) -> None:
+        """Start a run later: for an unused code, or for another run with the same account."""
+        self.schedule.add(replace(due_run, due=self._now + seconds))
+        self._handle(RunDelayed(self._now, due_run.endpoint, seconds))
 
     def _observed(self, due_run: DueRun, reading: Reading, task: Task | None = None) -> None:
         """Handle a reading that needs no run of its own."""

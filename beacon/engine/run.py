@@ -13,6 +13,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from beacon.core.account.approach import Approach
 from beacon.core.model import DETAIL_LIMIT, BreakGlassUse, ClockSeen, Reading, Reason
 from beacon.engine.budget import BUDGET
 from beacon.engine.clock import Clock
@@ -42,6 +43,14 @@ _NAMED: Final = 120
 """Characters of a detail that dead addresses may take."""
 
 
+GATEWAY_GAVE_UP: Final = frozenset({502, 504})
+"""HTTP statuses of a gateway that forwarded a request, maybe: the server may judge it later."""
+ASKED_TOO_OFTEN: Final = 429
+REFUSED_BY_PROXY: Final = 407
+SERVER_ERROR: Final = 500
+"""From this status on a server says that it failed."""
+
+
 class DeadlinePassed(Exception):
     """The run has no time left. Probes let it pass through."""
 
@@ -63,6 +72,12 @@ class Run:
         """Its endpoint: for what is counted over several runs."""
         self.started = clock.monotonic()
         self.deadline = self.started + budget
+        self.approach = Approach.SIGN_IN
+        """What this run may send."""
+        self.knocked: bool | None = None
+        """Whether a request without credentials was answered; None: there was none."""
+        self.unanswered = False
+        """Whether credentials have left, and nobody has answered."""
         self.phase = Phase.START
         self.silence: Reason | None = None
         """The reason of no answer in time, where the phase does not give it (`source_dead`)."""
@@ -92,7 +107,7 @@ class Run:
         self._secrets = Secrets()
         self._began = self.started
         self._spent: dict[str, float] = {}
-        self._unjudged: list[Callable[[], None]] = []
+        self._unsent: list[Callable[[], None]] = []
         self.expired = False
         """Whether `expire` was called."""
         self._sockets: set[socket.socket] = set()
@@ -215,18 +230,40 @@ class Run:
         self._secrets.hide(value)
         return value
 
-    def claims_code(self, give_back: Callable[[], None]) -> None:
-        """A counted code was claimed; it goes back unless a server judges it."""
-        self._unjudged.append(give_back)
+    def claims_code(self, give_back: Callable[[], None] = lambda: None) -> None:
+        """A one-time code was claimed; a counted one goes back unless it is sent."""
+        self._unsent.append(give_back)
 
-    def codes_judged(self) -> None:
-        """A server has judged the codes claimed so far: they are used up."""
-        self._unjudged.clear()
+    @property
+    def holds_code(self) -> bool:
+        """Whether a code was claimed, and nobody has answered to it."""
+        return bool(self._unsent)
+
+    def credentials_leave(self) -> None:
+        """Something with credentials is sent now: until an answer comes, nobody answered."""
+        self.unanswered = True
+
+    def answered(self, status: int | None = None) -> None:
+        """An answer came to what was sent last; `status` of HTTP.
+
+        The codes that were sent are used up, unless the server says that it could not judge them.
+        """
+        if status in GATEWAY_GAVE_UP:
+            return
+        self.unanswered = False
+        if status not in (ASKED_TOO_OFTEN, REFUSED_BY_PROXY) and (status or 0) < SERVER_ERROR:
+            self._unsent.clear()
+
+    def nothing_left(self) -> None:
+        """What was to be sent has not left this machine."""
+        self.unanswered = False
 
     def give_back_codes(self) -> None:
-        """Give back the claimed codes that no server judged: they are the next again."""
-        while self._unjudged:
-            self._unjudged.pop()()
+        """Give back the claimed codes that nobody has or will judge: they are the next again."""
+        if self.unanswered:
+            self._unsent.clear()
+        while self._unsent:
+            self._unsent.pop()()
 
     def afterwards(self, budget: float) -> "Run":
         """Return a run for cleaning up, also past the deadline; it shares notes and secrets."""

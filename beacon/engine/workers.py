@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Final
 
+from beacon.core.account.approach import Approach
 from beacon.core.inputs import Observed
 from beacon.core.model import Moment, Reading, Reason
 from beacon.engine.clock import Clock
@@ -86,10 +87,18 @@ class Workers:
         return self._tasks.get(endpoint)
 
     def start(
-        self, endpoint: str, probe: Probe, timeout: float, memory: ProbeMemory, *, regular: bool
+        self,
+        endpoint: str,
+        probe: Probe,
+        timeout: float,
+        memory: ProbeMemory,
+        approach: Approach = Approach.SIGN_IN,
+        *,
+        regular: bool,
     ) -> None:
         """Start a run of an endpoint that has none; its result is posted."""
         run = Run(self._clock, timeout, endpoint, memory)
+        run.approach = approach
         task = Task(endpoint, probe, run, regular)
         self._tasks[endpoint] = task
         heapq.heappush(self._deadlines, (run.deadline, next(self._count), task))
@@ -164,8 +173,10 @@ class Workers:
 
 
 def _observed(at: Moment, task: Task, reading: Reading) -> Observed:
-    reading = task.run.naming_dead(reading)
-    return Observed(at, task.endpoint, reading, task.run.started, task.regular)
+    run, reading = task.run, task.run.naming_dead(reading)
+    return Observed(
+        at, task.endpoint, reading, run.started, task.regular, run.unanswered, run.knocked
+    )
 
 
 def _give_up(task: Task) -> Reading:

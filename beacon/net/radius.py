@@ -161,6 +161,7 @@ class RadiusExchange:
                 if error.errno in EXHAUSTED:
                     raise
                 self._run.remaining()
+                self._run.nothing_left()  # the port is closed: nobody has it
                 self._run.note(f"{self._where}: {reason_of(error)}")
                 self.close()
                 if not self._addresses:
@@ -195,6 +196,8 @@ class RadiusExchange:
         began, left = run.clock.monotonic(), run.remaining()
         until = began + left * _PATIENCE
         again = began + min(RESEND_AFTER, left / 3) if self._server.resend else math.inf
+        if request.code == Packet.ACCESS_REQUEST:
+            run.credentials_leave()
         sock.send(payload)
         passed_over: list[str] = []
         while (now := run.clock.monotonic()) < until:
@@ -207,6 +210,7 @@ class RadiusExchange:
                 continue
             answer = self._proven(request, data)
             if isinstance(answer, RadiusAnswer):
+                run.answered()
                 self._addresses.clear()
                 return answer
             if answer not in passed_over:  # each kind once: there may be a flood of them

@@ -47,9 +47,9 @@ class Seed(Secret):
 class OneTimeCode:
     """The token whose codes are sent: time-based (`totp`) or counted (`hotp`), one of them.
 
-    A kind calls `claim` where the code is about to be sent, and `run.codes_judged()` once the
-    server has looked at it. A counted code that nobody judged is given back when the run ends:
-    else a server that is down would leave the counter far ahead of its own.
+    A kind calls `claim` where the code is about to be sent. A counted code that was sent is used
+    up, answered or not: a server that hangs may judge it later. It is given back where it was not
+    sent, or the server says that it failed: else a dead server would leave the counter far ahead.
     """
 
     totp: Annotated[Seed | None, Meta(description="seed of time-based codes, base32")] = None
@@ -78,14 +78,15 @@ class OneTimeCode:
         return self.totp is not None
 
     @cached_property
-    def _token(self) -> Token:
+    def token(self) -> Token:
+        """What makes the codes."""
         seed = self.totp or self.hotp
         assert seed is not None, "refused above"
         return Token.parse(seed.reveal(), self.digits, self.period, self.algorithm)
 
     def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds until a code may be sent and still arrive in time; 0: now."""
-        return memory.of(Ledger).wait(self._token, utc, memory) if self.clock_bound else 0.0
+        return memory.of(Ledger).wait(self.token, utc, memory) if self.clock_bound else 0.0
 
     def claim(self, run: Run) -> str:
         """A code never handed out before, marked as used and hidden in what the run tells.
@@ -93,8 +94,8 @@ class OneTimeCode:
         Raises `ProbeFailure` where there is none: somebody else used this step.
         """
         if not self.clock_bound:
-            return counted(self._token, run, self.counter)
-        return claimed(self._token, run)
+            return counted(self.token, run, self.counter)
+        return claimed(self.token, run)
 
 
 def claimed(token: Token, run: Run) -> str:
@@ -103,11 +104,12 @@ def claimed(token: Token, run: Run) -> str:
     if not run.memory.of(Ledger).claim(token, utc, run.memory):
         text = f"the one-time code of these {token.period} s was already used: not sent again"
         raise ProbeFailure(Reason.RATE_LIMITED, text)
+    run.claims_code()
     return run.hide(token.code(utc))
 
 
 def counted(token: Token, run: Run, first: int) -> str:
-    """The next code of a counted token; it goes back unless the run says that it was judged."""
+    """The next code of a counted token; it goes back unless it is sent."""
     ledger = run.memory.of(Ledger)
     counter = ledger.count(token, first)
     run.claims_code(lambda: ledger.give_back(token, counter))

@@ -258,6 +258,7 @@ def explanation(found: Explained, now: float, utc: UtcOf) -> Body:
                 "read_at": iso_at(utc, each.started),
                 "standing": each.standing,
                 "pace": each.pace,
+                "account": each.account,
                 "arrivals": list(each.arrivals),
                 "next": _prospects(each.prospects, now, utc),
             }

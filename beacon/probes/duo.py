@@ -13,7 +13,7 @@ from beacon.core.model import Evidence, Reading, Reason
 from beacon.engine.run import Run
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probing.base import SIGN_IN, Abilities, Kind
-from beacon.vendors.duo import DuoApplication, DuoCall, NotUnderstood, Text, words
+from beacon.vendors.duo import DuoApplication, DuoCall, Text, words
 
 _BYPASSED: Final = "let in without a second factor"
 
@@ -45,6 +45,11 @@ class Duo(DuoApplication, Kind):
     username: Text
     code: OneTimeCode
 
+    @property
+    def user(self) -> str:
+        """Who signs in, and where."""
+        return f"{self.host.lower()} {self.username}"
+
     def look(self, run: Run) -> Reading:
         """Ask whether the user may try, then try; latency by call: `preauth`, `auth`."""
         call = DuoCall(path="/auth/v2/preauth", method="POST", params={"username": self.username})
@@ -59,13 +64,7 @@ class Duo(DuoApplication, Kind):
             "username": self.username,
         }
         call = DuoCall(path="/auth/v2/auth", method="POST", params=params)
-        try:
-            answer = self.ask(run, call, DuoAnswer, run.steps)
-        except NotUnderstood:
-            run.codes_judged()  # it may have been
-            raise
-        run.codes_judged()
-        return answer
+        return self.ask(run, call, DuoAnswer, run.steps)
 
     def stopped(self, answer: DuoAnswer) -> Reading | None:
         """The reading of a preauth that asks for no code; None: it asks for one."""

@@ -14,7 +14,7 @@ from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.engine.text_pattern import TextPattern
 from beacon.net.http.auth import ClientAuth, client_request, token_of
-from beacon.net.http.client import Answer, Request, exchange
+from beacon.net.http.client import Answer, Request, exchange, is_answered
 from beacon.net.http.expectations import parse_json
 from beacon.net.http.route import Reach
 from beacon.net.outline import outline
@@ -23,6 +23,7 @@ from beacon.otp.code_setting import OneTimeCode
 from beacon.probing.base import SIGN_IN, Abilities, Kind, SettingFlaw
 from beacon.probing.steps import signing_out, step
 from beacon.vendors.openid import (
+    WELL_KNOWN,
     Issued,
     ProviderMetadata,
     discover,
@@ -39,7 +40,6 @@ _MORE: Final = frozenset({"mfa_required", "interaction_required", "consent_requi
 """Errors that say: so far so good, and now something this grant cannot do."""
 _NAME: Final = TextPattern(r"[a-z][a-z0-9_]*")  # "Forbidden" is the word of something else
 _NO: Final = (400, 401, 403)
-_JUDGED: Final = frozenset({Reason.SIGN_IN_REJECTED, Reason.SIGN_IN_UNFINISHED})
 _BROKEN: Final = frozenset({"temporarily_unavailable", "server_error"})
 
 
@@ -77,6 +77,15 @@ class Keycloak(Reach, Kind):
         for path, message, allowed in issuer_flaws(self.issuer):
             yield SettingFlaw(("issuer", *path), message, allowed)
 
+    def knock(self, run: Run) -> bool:
+        """Read the discovery document."""
+        return is_answered(run, self.issuer.rstrip("/") + WELL_KNOWN, self.route)
+
+    @property
+    def user(self) -> str:
+        """Who signs in, and where."""
+        return f"{self.issuer.rstrip('/')} {self.username}"
+
     def look(self, run: Run) -> Reading:
         """Sign in and out; latency by step: `discovery`, `token`, `keys`, `logout`."""
         with step(run, "discovery"):
@@ -108,11 +117,7 @@ class Keycloak(Reach, Kind):
         answer = exchange(run, request, self.route, follow=False)
         if answer.status != 200:
             error, words = _error(answer)
-            reason = _reason(answer.status, error)
-            if reason in _JUDGED:
-                run.codes_judged()
-            raise ProbeFailure(reason, f"status {answer.status}{words}")
-        run.codes_judged()
+            raise ProbeFailure(_reason(answer.status, error), f"status {answer.status}{words}")
         return _issued(run, answer)
 
     def _key_is_offered(self, run: Run, provider: ProviderMetadata, tokens: _Tokens) -> bool:

@@ -6,7 +6,7 @@ Access-Accept. Only PAP carries a one-time code; what it hides it hides by the s
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal
 
 from beacon.config.fields import Host, Port, Secret, is_address
@@ -38,10 +38,6 @@ _SERVICE_TYPES: Final[Mapping[ServiceType, int]] = {
     "authenticate_only": 8,
 }
 _STEPS: Final = {"request": "the first request", "code": "the answer to the challenge"}
-_ANSWERED: Final = frozenset(
-    {Reason.PROTOCOL_ERROR, Reason.OWN_CREDENTIALS, Reason.SIGN_IN_REJECTED}
-)
-"""Reasons of trouble in which somebody did answer: the code may have been judged."""
 _GAP: Final = TextPattern(r"\{(\w*)\}")
 _GAPS: Final = ("password", "code")
 _ALLOWED: Final = "text with {password} and {code}"
@@ -120,6 +116,18 @@ class Radius(Kind):
         values = {"password": password, "code": code}
         return _GAP.sub(lambda gap: values.get(gap[1], gap[0]), text)
 
+    def knock(self, run: Run) -> bool:
+        """Ask for its status (RFC 5997), which some servers never answer."""
+        nas = {Attribute.NAS_IDENTIFIER: (self.nas_identifier.encode(),)}
+        with conversation(run, replace(self._server, signed=False)) as talk:
+            talk.ask(Packet.STATUS_SERVER, nas)
+        return True
+
+    @property
+    def user(self) -> str:
+        """Who signs in, and where."""
+        return f"{self.host.lower()} {self.port} {self.username}"
+
     def look(self, run: Run) -> Reading:
         """Sign in; latency by step: `request`, and `code` where a challenge was answered."""
         with conversation(run, self._server) as talk:
@@ -154,14 +162,7 @@ class Radius(Kind):
     ) -> RadiusAnswer:
         attributes = self._attributes | ({Attribute.STATE: state} if state else {})
         passcode = self.code.claim(run) if self.code and "{code}" in text else ""
-        try:
-            answer = talk.ask(Packet.ACCESS_REQUEST, attributes, self._filled(text, passcode))
-        except ProbeFailure as failure:
-            if failure.reading.reason in _ANSWERED:
-                run.codes_judged()
-            raise
-        run.codes_judged()
-        return answer
+        return talk.ask(Packet.ACCESS_REQUEST, attributes, self._filled(text, passcode))
 
     @property
     def _server(self) -> Server:

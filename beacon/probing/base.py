@@ -6,11 +6,15 @@ here, so that no kind can forget it:
     wait          not before its one-time code is unused
     faults        the flaws of every setting that can check itself (TLS, proxy, mailbox …)
     clock_bound   by the certificates it verifies and the codes it makes
-    observe       look → trouble becomes its reading → a code nobody judged is given back → timed
+    accounts      whose budget its attempts spend
+    observe       knock, where nobody answered the last attempts → look → trouble becomes its
+                  reading → a code that was not sent is given back → timed
 
 Secrets are masked by `Run.take`, around all of it.
 """
 
+import contextlib
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -19,16 +23,25 @@ from typing import Any, ClassVar, Final, final
 
 from beacon.config.endpoints import Timing
 from beacon.config.fields import Flaw, SettingFlaw, Url
+from beacon.core.account.approach import Approach
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Run
 from beacon.net.http.route import Reach, proxy_flaws
 from beacon.net.probe_failure import FirstPass, ProbeFailure, timed
 from beacon.otp.code_setting import OneTimeCode
+from beacon.otp.used_codes import Token
 
 FAST: Final = Timing(interval=30, timeout=5, failure_threshold=3, retry_interval=5)
 SIGN_IN: Final = Timing(interval=60, timeout=30, failure_threshold=3, retry_interval=30)
 USERS: Final = Timing(interval=300, timeout=30, failure_threshold=1, retry_interval=None)
+LEARN_WITHIN: Final = 5.0
+"""Most seconds after an accepted sign-in in which it is learnt whether a knock is answered."""
+KNOCKING: Final = frozenset({Approach.KNOCK_FIRST, Approach.KNOCK_ONLY})
+NOT_TRIED: Final = Reading(
+    Reason.OWN_NETWORK, "the server answers; our credentials stay here meanwhile"
+)
+"""The reading of a run that only knocked, because our own network or clock is lost."""
 CLAIM: Final = Timing(interval=120, timeout=10, failure_threshold=1, retry_interval=None)
 
 
@@ -75,6 +88,23 @@ class Kind(ABC):
         """What is wrong with the settings taken together."""
         yield from ()
 
+    def knock(self, run: Run) -> bool:  # noqa: ARG002
+        """Send a request without credentials; whether the server answers it.
+
+        False where there is no such request. Raises `ProbeFailure`, `DeadlinePassed`.
+        """
+        return False
+
+    @property
+    def user(self) -> str:
+        """Who signs in, and where; empty where nobody does, or only the steps of a flow know."""
+        return ""
+
+    @property
+    def tokens(self) -> Iterable[Token]:
+        """What makes the one-time codes that it sends."""
+        return (code.token for code in self._settings(OneTimeCode))
+
     def weigh(self, run: Run, reading: Reading) -> Reading:  # noqa: ARG002
         """What a reading comes to after what earlier runs saw."""
         return reading
@@ -87,7 +117,9 @@ class Kind(ABC):
         if self.ABILITIES.second_hand:
             run.silence = Reason.SOURCE_DEAD
         try:
-            reading = self.look(run)
+            if run.approach in KNOCKING:
+                self._knock(run)
+            reading = NOT_TRIED if run.approach is Approach.KNOCK_ONLY else self.look(run)
         except ProbeFailure as failure:
             reading = self._of_failure(run, failure.reading)
         except DeadlinePassed:
@@ -95,7 +127,25 @@ class Kind(ABC):
             raise
         finally:
             run.give_back_codes()
-        return timed(run, run.memory.of(FirstPass).correct(run, self.weigh(run, reading)))
+        reading = timed(run, run.memory.of(FirstPass).correct(run, self.weigh(run, reading)))
+        if run.approach is Approach.LEARN and reading.outcome in (Outcome.PASS, Outcome.WARN):
+            self._learn(run)
+        return reading
+
+    def _knock(self, run: Run) -> None:
+        """Raises `ProbeFailure` where nobody answers: then no credentials are sent."""
+        run.note("a request without credentials first: the last attempts were not answered")
+        run.knocked = False
+        run.knocked = self.knock(run)
+        if not run.knocked:
+            raise ProbeFailure(Reason.HTTP_STATUS, "only a gateway answers: nothing else was sent")
+
+    def _learn(self, run: Run) -> None:
+        """Note whether the server answers a knock; the run has its reading, nobody waits long."""
+        left = run.deadline - run.clock.monotonic()
+        run.knocked = False
+        with contextlib.suppress(ProbeFailure, DeadlinePassed):
+            run.knocked = self.knock(run.afterwards(min(LEARN_WITHIN, left / 3)))
 
     def _of_failure(self, run: Run, reading: Reading) -> Reading:
         if run.expired:  # a socket shut by the deadline looks like all sorts of trouble
@@ -109,6 +159,13 @@ class Kind(ABC):
         for flaw in (*_flaws(settings), *getattr(self, "flaws", tuple)()):
             yield SettingFlaw(*flaw)
         yield from self.conflicts()
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Hashes that name what it signs in with: two kinds that share one share its budget."""
+        known = [self.user.encode()] if self.user else []
+        names = [*known, *(token.fingerprint for token in self.tokens)]
+        return tuple(sorted({hashlib.sha256(name).hexdigest()[:16] for name in names}))
 
     def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds it must not run yet: until its tokens have codes nobody has used; 0: now."""

@@ -18,6 +18,7 @@ from beacon.net.mailbox import Message, Watch
 from beacon.net.origin import Origin
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.daily_quota import spend
+from beacon.otp.used_codes import Token
 from beacon.probing.base import Kind, SettingFlaw
 from beacon.probing.code_requests import CodeRequest, OpenRequests, Owner, UnansweredRequests
 from beacon.probing.dialogue import Dialogue, DialogueSettings
@@ -124,6 +125,15 @@ class Delivery(Reach, Kind):
     def wait(self, utc: float, memory: ProbeMemory) -> float:
         """Seconds until its steps have an unused one-time code."""
         return self.flow.wait(utc, memory)
+
+    def knock(self, run: Run) -> bool:
+        """As its steps do."""
+        return bool(self.steps) and self.flow.knock(run)
+
+    @property
+    def tokens(self) -> Iterator[Token]:
+        """What makes the codes of its steps."""
+        return self.flow.tokens
 
     def weigh(self, run: Run, reading: Reading) -> Reading:
         """The reading, corrected where the mailbox could not receive."""

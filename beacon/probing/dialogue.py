@@ -17,7 +17,7 @@ from beacon.config.problems import meant
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import DeadlinePassed, Run
-from beacon.net.http.client import Answer, Request, confined, exchange, prepare
+from beacon.net.http.client import Answer, Request, confined, exchange, is_answered, prepare
 from beacon.net.http.cookies import Jar
 from beacon.net.http.expectations import Expectations, judge
 from beacon.net.http.route import Reach
@@ -32,9 +32,6 @@ from beacon.probing.base import Kind, SettingFlaw
 from beacon.probing.extract import Capture, Captured, Form
 from beacon.probing.sign_in_step import Place, Step
 from beacon.probing.template import HOTP, OPTIONS, TOTP, CodeCall, Template, Uses
-
-BEFORE_THE_SERVER: Final = frozenset({407, 502, 503, 504})
-"""Statuses of a proxy or gateway that did not reach the server: no code was judged."""
 
 _TELLING_PATH: Final = 8  # a shorter path is no secret
 CLEAN_UP_BUDGET: Final = 5.0
@@ -164,6 +161,21 @@ class DialogueSettings(Reach, Kind):
         tokens = (self.token(code) for code in self._codes if not code.counted)
         ledger = memory.of(Ledger)
         return max((ledger.wait(token, utc, memory) for token in tokens), default=0.0)
+
+    def knock(self, run: Run) -> bool:
+        """Ask for the page of the first step, or where its address is secret, for the root."""
+        step, variables = self.steps[0], SimpleNamespace(**self.variables)
+        uses = step.url.uses
+        if uses.secrets or uses.codes or uses.awaited or uses.captured:
+            there = self._named.get(step.id)
+            return there is not None and is_answered(run, f"{there}/", self.route)
+        url = Url.parse(step.url.written(self._revealed, variables))
+        return is_answered(run, url, self.route)
+
+    @property
+    def tokens(self) -> Iterator[Token]:
+        """What makes its codes."""
+        return map(self.token, self._codes)
 
     def look(self, run: Run) -> Reading:
         """Take each step in turn; the first that goes wrong is the reading. Then clean up."""
@@ -295,15 +307,9 @@ class Dialogue:
                 self._flow.route,
                 follow=step.follow_redirects,
                 jar=self._jar,
-                on_status=self._answered,
             )
         finally:
             self._run.give_back_codes()
-
-    def _answered(self, status: int) -> None:
-        """The server has judged the codes of this step, unless something before it answered."""
-        if status not in BEFORE_THE_SERVER:
-            self._run.codes_judged()
 
     def _totp(self, seed: str, **options: Any) -> str:  # noqa: ANN401 - checked by Token.parse
         token = _token(seed, counted=False, **options)

@@ -15,10 +15,11 @@ from beacon.config.fields import Secret, Url
 from beacon.core.model import Reading, Reason
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
-from beacon.net.http.client import Answer, Request, exchange, prepare
+from beacon.net.http.client import Answer, Request, exchange, is_answered, prepare
 from beacon.net.http.condition import SUCCESS
 from beacon.net.http.expectations import parse_json_as
 from beacon.net.http.route import Reach
+from beacon.net.origin import origin
 from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probing.base import Kind, SettingFlaw
@@ -30,10 +31,6 @@ _FORM: Final = {
     "Accept-Language": "en",  # the words in details and notes; nothing is judged by them
 }
 _STEPS: Final = {"request": "the first request", "code": "the answer to the challenge"}
-_JUDGED: Final = frozenset(
-    {Reason.OK, Reason.SIGN_IN_REJECTED, Reason.SIGN_IN_UNFINISHED, Reason.CHALLENGE_MISSING}
-)
-"""Readings of a server that looked at the code; in any other the code is the next again."""
 
 
 class _Error(msgspec.Struct):
@@ -118,14 +115,17 @@ class ValidateCheck(Reach, Kind):
         body = urlencode(known | form).encode()
         return Request(url=url, method="POST", headers=headers, body=body)
 
+    def knock(self, run: Run) -> bool:
+        """Ask without a user: it says that one is missing."""
+        return is_answered(run, self.url.rstrip("/") + CHECK, self.route)
+
+    @property
+    def user(self) -> str:
+        """Who signs in, and where."""
+        return f"{origin(self.url)} {sorted(self.account().items(), key=str)}"
+
     def look(self, run: Run) -> Reading:
         """Sign in; latency by step: `request`, and `code` where a challenge was answered."""
-        reading = self._sign_in(run)
-        if reading.reason in _JUDGED:
-            run.codes_judged()
-        return reading
-
-    def _sign_in(self, run: Run) -> Reading:
         password = self.password.reveal() if self.password else ""
         if not self.challenge:
             assert self.code is not None, "else there is a challenge"

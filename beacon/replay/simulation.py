@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from beacon.core.account.approach import Approach
 from beacon.core.effects import Effect
-from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.core.endpoint.latency.baseline import Learnt
 from beacon.core.inputs import Event, Observed, TimePassed
 from beacon.core.model import Moment, Reading, Reason, Site
 from beacon.core.monitor import Monitor
+from beacon.engine.loop import NOT_ASKED
 from beacon.engine.schedule import DueRun, Schedule
 
 PASSING: Final = Reading(Reason.OK)
@@ -138,9 +140,15 @@ class Simulation:
         line = self._lines[run.endpoint]
         if line.reading is None or (line.endpoint in self._pushed and not run.regular):
             return ()  # what is pushed cannot be asked for
+        if self.monitor.approach(run.endpoint, self.now) is Approach.HOLD:
+            return self._observe(run, NOT_ASKED)
         passes = line.share < 1 and self._chances[line.endpoint].random() >= line.share
-        reading = PASSING if passes else line.reading
-        return self.tell(Observed(self.now, line.endpoint, reading, self.now, run.regular))
+        return self._observe(run, PASSING if passes else line.reading)
+
+    def _observe(self, run: DueRun, reading: Reading) -> tuple[Effect, ...]:
+        unanswered = reading.reason is Reason.DEADLINE  # no script says more: the code had left
+        now = self.now
+        return self.tell(Observed(now, run.endpoint, reading, now, run.regular, unanswered))
 
     def _obey(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
         self._schedule.obey(effects, self.now)

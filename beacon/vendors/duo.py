@@ -116,6 +116,11 @@ class DuoApplication(Reach):
         run.note(f"by its time, our clock is off by {-offset:+.1f} s")
         return offset
 
+    def knock(self, run: Run) -> bool:
+        """Ping."""
+        self.clock_offset(run, [])
+        return True
+
     def ask(self, run: Run, call: DuoCall, form: type[T], spent: Steps) -> T:
         """Sign and send a call; returns the answer as `form`. Raises `ProbeFailure`."""
         date = format_datetime(run.clock.utc())
@@ -151,13 +156,9 @@ class DuoApplication(Reach):
             return parse_as(form, unwrap(run, answer))
         except ProbeFailure as trouble:
             detail = f"{call.name}: {trouble.reading.detail}"
-            raise type(trouble)(trouble.reading.reason, detail) from None
+            raise ProbeFailure(trouble.reading.reason, detail) from None
         finally:
             spent.append((call.name, run.elapsed() - began))
-
-
-class NotUnderstood(ProbeFailure):
-    """An answer came, but not in Duo's form: the call may have been carried out."""
 
 
 class _Ping(msgspec.Struct):
@@ -173,15 +174,12 @@ class _Envelope(msgspec.Struct):
 
 
 def unwrap(run: Run, answer: Answer) -> Mapping[str, Any]:
-    """The content of the envelope of an answer that says OK. Raises `ProbeFailure` for any other.
-
-    That is `NotUnderstood` where the status is 200 and the body cannot be read.
-    """
+    """The content of the envelope of an answer that says OK. Raises `ProbeFailure` for others."""
     try:
         envelope = parse_as(_Envelope, parse_json(answer.body))
     except ProbeFailure as trouble:
         if answer.status == 200:
-            raise NotUnderstood(trouble.reading.reason, trouble.reading.detail) from None
+            raise trouble from None
         envelope = _Envelope("")
     if answer.status == 200 and envelope.stat == "OK":
         run.note(outline(envelope.response, _HARMLESS))
@@ -219,4 +217,4 @@ def parse_as(form: type[T], content: object) -> T:
         return msgspec.convert(content, form)
     except msgspec.ValidationError as error:
         detail = f"not in the form of Duo's answers: {quoted(error)}"
-        raise NotUnderstood(Reason.PROTOCOL_ERROR, detail) from None
+        raise ProbeFailure(Reason.PROTOCOL_ERROR, detail) from None

@@ -273,6 +273,19 @@ def test_check_of_a_good_file_is_one_line_and_its_warnings(config, capsys):
     assert err.startswith("warning: ")
 
 
+def test_check_names_endpoints_that_share_an_account(tmp_path, capsys):
+    path = tmp_path / "beacon.yaml"
+    token = "shared_secret: x, username: probe, code: {totp: JBSWY3DPEHPK3PXP}"
+    one = "{name: %s, type: radius, host: %s, " + token + "}"
+    path.write_text(
+        "site: soc\nservices:\n  - name: mfa\n    endpoints:\n"
+        + "".join(f"      - {one % each}\n" for each in (("a", "one"), ("b", "two")))
+    )
+    assert main(["check", "-c", str(path)]) == 0
+    said = "one account signs in for mfa/a, mfa/b: they take turns and share its budget"
+    assert said in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize(
     ("words", "status"), [(["check"], 78), (["probe", "door/open"], 3), (["lamp-test"], 1)]
 )

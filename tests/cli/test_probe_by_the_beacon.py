@@ -164,7 +164,7 @@ def test_its_notes_come_with_secrets_masked(
 
 @pytest.mark.parametrize(
     ("rejections", "words"),
-    [(2, "it is tried again in "), (5, "mend it, then `beacon resume door/sign-in`")],
+    [(2, "it is tried again in "), (4, "mend it, then `beacon resume door/sign-in`")],
 )
 def test_what_the_guard_stopped_is_refused(
     run_beacon: Callable[[], Running],

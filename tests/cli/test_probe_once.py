@@ -17,7 +17,7 @@ from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.redaction import quoted
 from beacon.engine.run import Run
 from beacon.net.probe_failure import ProbeFailure
-from beacon.outputs.control.probe import leads_to, run_body
+from beacon.outputs.control.probe import leads_to, run_body, spends
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ SPEC = Endpoint(
         (Reason.DEADLINE, {}, "down after 3 in a row, re-checked every 30 s; then its cell"),
         (Reason.DEADLINE, {"retry_interval": None}, "down after 3 in a row; then its cell fails"),
         (Reason.DEADLINE, {"failure_threshold": 1}, "down after 1 in a row; then its cell fails"),
-        (Reason.SIGN_IN_REJECTED, {"guard_max": 4}, "down after 2, then one try every 600 s"),
+        (Reason.SIGN_IN_REJECTED, {"guard_max": 4}, "down after 2, then one attempt every 600 s"),
         (Reason.SIGN_IN_REJECTED, {"guard_max": 4}, "none after 4; if they never passed"),
     ],
 )
@@ -65,6 +65,19 @@ def test_it_leads_to_what_the_rules_say(
     reason: Reason, changes: dict[str, Any], words: str
 ) -> None:
     assert words in leads_to(replace(SPEC, **changes), Reading(reason))
+
+
+@pytest.mark.parametrize(
+    ("reason", "unanswered", "words"),
+    [
+        (Reason.OK, False, "nothing: an accepted sign-in makes"),
+        (Reason.CODE_WRONG, False, "one of the 4 attempts that may be rejected"),
+        (Reason.DEADLINE, True, "one of the 8 attempts that nobody may answer"),
+        (Reason.CONNECT_REFUSED, False, "nothing: no credentials were sent"),
+    ],
+)
+def test_it_says_what_a_run_spends(reason: Reason, unanswered: bool, words: str) -> None:
+    assert spends(SPEC, Reading(reason), unanswered=unanswered).startswith(words)
 
 
 @pytest.mark.parametrize("evidence", Evidence)

@@ -144,17 +144,21 @@ def test_the_guard(explained):
     harness.script(Reason.SIGN_IN_REJECTED, "mfa/sign-in").advance(100)
     _, sign_in = ask()
     (again, stale) = sign_in.prospects
-    assert again.what == "the guard lets it be tried again"
+    assert again.what == "the account's budget lets it be tried again"
     assert harness.now < again.at <= harness.now + 600
     assert stale.at > again.at
+    assert sign_in.account == (
+        "its account: 2 rejected and 0 unanswered attempts since one was accepted; "
+        "the budget ends at 4 rejected, or 8 of both"
+    )
     harness.advance(2 * 3600)
     _, sign_in = ask()
     assert sign_in.standing == "stopped by the sign-in guard, until an operator resumes it"
     left = whats(sign_in.prospects)
-    assert not {"the guard lets it be tried again", "read again by then"} & {*left}
+    assert not {"the account's budget lets it be tried again", "read again by then"} & {*left}
     harness.simulation.restart(resume=True)
     harness.script(Reason.OK, "mfa/sign-in").advance(3600)
-    assert all(p.what != "the guard lets it be tried again" for p in ask()[1].prospects)
+    assert all(p.what != "the account's budget lets it be tried again" for p in ask()[1].prospects)
 
 
 def test_flapping(explained):

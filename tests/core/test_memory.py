@@ -9,6 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from beacon.core.account.budget import AccountBudget
+from beacon.core.account.guard import SignInGuard
 from beacon.core.effects import (
     Announced,
     Announcement,
@@ -18,8 +20,7 @@ from beacon.core.effects import (
     Sounded,
 )
 from beacon.core.endpoint.flapping import Flapping
-from beacon.core.endpoint.guard import SignInGuard
-from beacon.core.endpoint.state import EndpointKept
+from beacon.core.endpoint.kept import EndpointKept
 from beacon.core.endpoint.streaks import Onset
 from beacon.core.endpoint.troubles import Trouble
 from beacon.core.failing_share import ShareKept
@@ -553,7 +554,7 @@ def test_what_is_recalled_is_what_was_remembered(story):
     again = Monitor(site())
     again.start(at, memory)
     recalled = again.remember(at)
-    if any(each.guard.stopped_at is not None for each in memory.endpoints.values()):
+    if monitor.view().stopped:
         memory, recalled = with_blindness_announced(memory), with_blindness_announced(recalled)
     assert recalled == memory
 
@@ -722,8 +723,9 @@ def full():
             guard=SignInGuard(
                 proven=True,
                 rejections=3,
-                rests_until=-math.inf if name == "mfa/a" else 5000.0,
                 stopped_at=290.0 if name == "mfa/a" else None,
+                knocks=True,
+                hung=2,
             ),
             flapping=Flapping(held=Health.DEGRADED, history=0b1010, changes_from=4),
             confirmed_onset=Onset(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
@@ -791,6 +793,12 @@ def full():
     return Memory(
         at=400.0,
         endpoints=endpoints,
+        accounts={
+            name: AccountBudget(
+                rejected=2, unanswered=1, began_at=280.0, ended_at=290.0, resumed=True
+            )
+            for name in names
+        },
         paid=dict.fromkeys(
             names, PaidReading(reading=lost, started=380.0, stale_at=470.0, fails=2)
         ),
@@ -865,12 +873,14 @@ def test_every_field_comes_back(well_formed):
     assert (overall.verdict, overall.since) == (Verdict.OUTAGE, 305.0)
     assert (overall.problem, overall.blind, overall.starting) == (True, True, True)
     postponed = {e.endpoint: e.until for e in effects if isinstance(e, Postpone)}
-    assert postponed == {n: math.inf if n == "mfa/a" else 5000.0 for n in NAMES}
+    assert postponed == {n: math.inf if n == "mfa/a" else 880.0 for n in NAMES}
     stopped = next(r for r in monitor.view().endpoints if r.endpoint == "mfa/a")
     assert stopped == EndpointRead(
         400.0,
         "mfa/a",
-        Reading(Reason.GUARD_STOPPED, "stopped before the restart by rejected sign-ins"),
+        Reading(
+            Reason.GUARD_STOPPED, "stopped: too many sign-ins with its account were not accepted"
+        ),
         Health.DOWN,
         0,
     )

@@ -442,7 +442,8 @@ def test_a_counter_is_never_used_twice_even_by_a_beacon_that_is_killed(daemon):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            if self.path != "/":  # a knock has no code
+                asked.append(self.path)
             self.send_response(204)
             self.end_headers()
 

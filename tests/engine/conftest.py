@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from beacon.core.account.approach import Approach
 from beacon.core.effects import Effect
 from beacon.core.inputs import Event, Observed, TimePassed
 from beacon.core.model import Health, Reading, Reason, Site
@@ -28,6 +29,8 @@ class NotingJudge:
     deadline: float | None = None
     events: list[Event] = field(default_factory=list)
     changed: frozenset[str] = frozenset()
+    approaches: dict[str, Approach] = field(default_factory=dict)
+    shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def start(self, at: float) -> tuple[Effect, ...]:
         return (EndpointRead(at, "started", OK, Health.UNKNOWN, 0),)
@@ -37,6 +40,12 @@ class NotingJudge:
         if isinstance(event, TimePassed):
             self.deadline = None
         return self.answer(event)
+
+    def approach(self, endpoint: str, at: float) -> Approach:
+        return self.approaches.get(endpoint, Approach.SIGN_IN)
+
+    def sharing(self, endpoint: str) -> tuple[str, ...]:
+        return self.shared.get(endpoint, ())
 
     def next_deadline(self) -> float | None:
         return self.deadline

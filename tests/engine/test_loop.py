@@ -5,11 +5,12 @@ import threading
 
 import pytest
 
+from beacon.core.account.approach import Approach
 from beacon.core.effects import FirstDue, Recheck
-from beacon.core.inputs import Acknowledge, QuietHours, TimePassed
+from beacon.core.inputs import Acknowledge, QuietHours, RunDelayed, TimePassed
 from beacon.core.model import Health, Reading, Reason, Site
 from beacon.core.views import EndpointRead
-from beacon.engine.loop import ScheduledProbe
+from beacon.engine.loop import NOT_ASKED, ScheduledProbe
 from beacon.engine.run import Phase
 from beacon.engine.schedule import share
 from beacon.engine.workers import GRACE
@@ -358,3 +359,26 @@ def test_a_poll_that_breaks_costs_only_itself_and_is_logged_once(make_house, clo
         house.turn()
     assert len(asked) == 4
     assert [r.levelname for r in caplog.records] == ["ERROR"]
+
+
+# --- sign-ins ---------------------------------------------------------------------
+
+
+def test_what_is_held_is_not_run_and_has_a_reading(house, clock, passing):
+    probe = passing()
+    house.judge.approaches["a/b"] = Approach.HOLD
+    house.watch({"a/b": probe}, interval=10.0)
+    step_to(house, clock, 1030.0)
+    assert probe.runs == 0
+    assert {e.reading for e in house.judge.readings()} == {NOT_ASKED}
+
+
+def test_of_two_with_one_account_only_one_runs_at_a_time(house, clock, hanging):
+    first, second = hanging(), hanging()
+    house.judge.shared = {"a/b": ("c/d",), "c/d": ("a/b",)}
+    house.watch({"a/b": first, "c/d": second}, interval=100.0, timeout=50.0)
+    clock.advance(100.0)
+    house.turn()
+    started = [name for name in ("a/b", "c/d") if house.engine.workers.task(name)]
+    assert len(started) == 1
+    assert [e.seconds for e in house.judge.events if isinstance(e, RunDelayed)] == [1.0]

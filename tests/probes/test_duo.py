@@ -216,30 +216,6 @@ def test_a_broken_back_end_is_not_a_rejection(
     assert reading.detail.startswith(detail)
 
 
-@pytest.mark.parametrize(
-    ("answer", "again"),
-    [
-        (None, True),
-        ((503, b""), True),
-        ((429, b""), True),
-        ((302, b""), True),
-        ((200, b"<html>"), False),
-        (ok(result="deny"), False),
-        (ok(txid="1"), False),
-    ],
-    ids=str,
-)
-def test_a_counted_code_that_was_not_judged_is_the_next_again(
-    counting: Duo, duo_server: Any, answer: tuple[int, object] | None, again: bool
-) -> None:
-    duo_server.says["auth"] = answer
-    sign_in(counting)
-    del duo_server.says["auth"]
-    sign_in(counting)
-    sent = [params["passcode"] for name, params in duo_server.asked if name == "auth"]
-    assert (sent[0] == sent[1]) is again
-
-
 # --- what is ours --------------------------------------------------------------------
 
 

@@ -348,42 +348,6 @@ def test_counted_codes_move_with_each_run(
     assert observed(Flow(steps=(after,), secrets={"seed": Secret(SEED)})).reason is Reason.OK
 
 
-@pytest.mark.parametrize(
-    ("status", "used"),
-    [
-        (200, True),
-        (400, True),
-        (401, True),
-        (404, True),
-        (429, True),
-        (500, True),
-        (407, False),
-        (502, False),
-        (503, False),
-        (504, False),
-    ],
-)
-def test_only_an_answer_of_the_server_uses_up_a_counted_code(
-    answering: Callable[..., str], observed: Callable[..., Reading], status: int, used: bool
-) -> None:
-    sent = []
-
-    def answer(_path: str, form: dict[str, str]) -> tuple[int, bytes]:
-        sent.append(form["otp"])
-        return status, b""
-
-    step = Step(
-        id="code",
-        url=T(answering(answer)),
-        method="POST",
-        form={"otp": T("{{ hotp(secrets.seed) }}")},
-    )
-    probe = Flow(steps=(step,), secrets={"seed": Secret(SEED)})
-    observed(probe)
-    observed(probe)
-    assert sent == [pyotp.HOTP(SEED).at(0), pyotp.HOTP(SEED).at(1 if used else 0)]
-
-
 def by_message(provider: Provider, inbox: Path, within: str = "5s") -> dict[str, Any]:
     """A sign-in whose code comes as a text message."""
     awaited = f"{{{{ code_from('phone', 'code ([0-9]{{6}})', '{within}') }}}}"

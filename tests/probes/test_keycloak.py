@@ -240,27 +240,6 @@ def test_tokens_come_from_where_the_settings_say(
     assert "no logout" in notes, "what one gave us the other does not get"
 
 
-@pytest.mark.parametrize(
-    ("instead", "judged"),
-    [
-        ((401, {"error": "invalid_grant"}), True),
-        ((403, {"error": "mfa_required"}), True),
-        ((401, {"error": "invalid_client"}), False),
-        ((429, ""), False),
-    ],
-    ids=["rejected", "more", "our client", "busy"],
-)
-def test_a_counted_code_that_nobody_judged_is_the_next_again(
-    make: Make, provider: Any, instead: Any, judged: bool
-) -> None:
-    probe = make(code=OneTimeCode(hotp=Secret(SEED)))
-    provider.instead[provider.TOKEN] = instead
-    for _ in range(2):
-        sign_in(probe)
-    first, second = (form["otp"] for path, _, form in provider.asked if path == provider.TOKEN)
-    assert (first != second) is judged
-
-
 def test_an_issuer_has_no_query(make: Make) -> None:
     probe = make(issuer=Url("https://sso.example.com/?realm=staff"))
     assert [fault.path for fault in probe.faults()] == [("issuer",)]

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from beacon import probes
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
+from beacon.net.http.route import Reach
 from beacon.otp.used_codes import Token
 from tests.probe_memories import MEMORIES
 from tests.probes.conformance import MOODS, SEED, case, http_answer, kinds_that, tried
@@ -19,7 +21,7 @@ KINDS = kinds_that(lambda kind: kind.ABILITIES.sign_in)
 CODE = re.compile(r"(?:totp|hotp)(?=[:(])")
 WITH_A_CODE = [kind for kind in KINDS if CODE.search(case(kind).settings)]
 TOKEN = Token.parse(SEED)
-NOBODY_JUDGED: dict[str, Callable[[bytes], bytes]] = {
+NOBODY_ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "hangs up": MOODS["hangs up"],
     "garbles": lambda asked: b"\x00" + asked if asked[:1].isalpha() else b"",
     "a gateway": lambda asked: http_answer(502, b"bad gateway") if asked[:1].isalpha() else b"",
@@ -34,14 +36,26 @@ def counted(kind: str) -> str:
     return CODE.sub("hotp", case(kind).settings)
 
 
-@pytest.mark.parametrize("mood", NOBODY_JUDGED)
+@pytest.mark.parametrize("mood", NOBODY_ANSWERS)
 @pytest.mark.parametrize("kind", WITH_A_CODE)
-def test_a_counted_code_that_nobody_judged_is_the_next_again(
+def test_a_counted_code_that_was_sent_is_used_up_though_nobody_answers(
     kind: str, mood: str, probe_of: Callable[..., Any]
 ) -> None:
-    with case(kind).parrot(NOBODY_JUDGED[mood]) as parrot:
+    with case(kind).parrot(NOBODY_ANSWERS[mood]) as parrot:
         tried(probe_of(counted(kind), parrot.port))
-    assert MEMORIES.ledger.count(TOKEN, 0) == 0
+    assert MEMORIES.ledger.count(TOKEN, 0) == 1
+
+
+@pytest.mark.parametrize("status", [407, 429, 500, 503])
+@pytest.mark.parametrize("kind", WITH_A_CODE)
+def test_a_counted_code_that_the_server_could_not_judge_is_the_next_again(
+    kind: str, status: int, probe_of: Callable[..., Any]
+) -> None:
+    refused = http_answer(status, b"not judged")
+    with case(kind).parrot(lambda asked: refused if asked[:1].isalpha() else b"") as parrot:
+        tried(probe_of(counted(kind), parrot.port))
+    speaks_http = issubclass(probes.load(kind), Reach)
+    assert MEMORIES.ledger.count(TOKEN, 0) == (0 if speaks_http else 1)
 
 
 def over_at(run: Run) -> Callable[[bytes], bytes]:
@@ -50,11 +64,12 @@ def over_at(run: Run) -> Callable[[bytes], bytes]:
 
 
 @pytest.mark.parametrize("kind", WITH_A_CODE)
-def test_the_deadline_gives_a_counted_code_back(kind: str, probe_of: Callable[..., Any]) -> None:
+def test_at_the_deadline_a_counted_code_is_used_up(kind: str, probe_of: Callable[..., Any]) -> None:
     run = Run(SystemClock(), 3600.0, memory=MEMORIES.new())
     with case(kind).parrot(over_at(run)) as parrot, pytest.raises(DeadlinePassed):
         run.take(probe_of(counted(kind), parrot.port))
-    assert MEMORIES.ledger.count(TOKEN, 0) == 0
+    assert MEMORIES.ledger.count(TOKEN, 0) == 1
+    assert run.unanswered
     assert run.overstayed().outcome is Outcome.FAIL
 
 

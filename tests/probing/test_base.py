@@ -8,6 +8,7 @@ import pytest
 
 from beacon.config.fields import Url
 from beacon.config.tls import TlsPolicy
+from beacon.core.account.approach import Approach
 from beacon.core.model import Evidence, Outcome, Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.engine.run import DeadlinePassed, Run
@@ -104,18 +105,19 @@ def test_a_latency_of_its_own_is_kept_and_none_where_none_was_measured(run: Run)
 
 
 @pytest.mark.parametrize("end", [ProbeFailure(Reason.DEADLINE, ""), DeadlinePassed(), OSError()])
-def test_a_counted_code_that_nobody_judged_is_the_next_again(run: Run, end: Exception) -> None:
+def test_a_counted_code_that_was_not_sent_is_the_next_again(run: Run, end: Exception) -> None:
     code = OneTimeCode(hotp=Seed(SEED))
     claimed = []
 
-    def look(run: Run, *, judged: bool) -> Reading:
+    def look(run: Run, *, sent: bool) -> Reading:
         claimed.append(code.claim(run))
-        if judged:
-            run.codes_judged()
+        if sent:
+            run.credentials_leave()
         raise end
 
-    for judged in (False, True, False):
-        probe = Plain(code=code, seen=lambda run, judged=judged: look(run, judged=judged))
+    for sent in (False, True, False):
+        run.unanswered = False
+        probe = Plain(code=code, seen=lambda run, sent=sent: look(run, sent=sent))
         try:
             probe.observe(run)
         except (DeadlinePassed, OSError):
@@ -150,3 +152,53 @@ def test_it_is_bound_to_our_clock_by_certificates_and_codes(settings, bound: boo
 def test_settings_are_checked_one_by_one_and_together() -> None:
     probe = Plain(proxy=ProxyUrl("https://proxy.example"), tls=TlsPolicy(ca="/nowhere.pem"))
     assert [flaw.path[0] for flaw in probe.faults()] == ["tls", "proxy", "url"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knocking(Plain):
+    """One whose server answers a knock, or not."""
+
+    answer: Callable[[], bool] = lambda: True
+
+    def knock(self, run: Run) -> bool:
+        run.note("knock")
+        return self.answer()
+
+
+def silent() -> bool:
+    raise ProbeFailure(Reason.DEADLINE, "no answer")
+
+
+@pytest.mark.parametrize(
+    ("approach", "answer", "looks", "knocked", "reason"),
+    [
+        (Approach.SIGN_IN, silent, True, None, Reason.OK),
+        (Approach.LEARN, lambda: True, True, True, Reason.OK),
+        (Approach.LEARN, silent, True, False, Reason.OK),
+        (Approach.LEARN, lambda: False, True, False, Reason.OK),
+        (Approach.KNOCK_FIRST, lambda: True, True, True, Reason.OK),
+        (Approach.KNOCK_FIRST, silent, False, False, Reason.DEADLINE),
+        (Approach.KNOCK_FIRST, lambda: False, False, False, Reason.HTTP_STATUS),
+        (Approach.KNOCK_ONLY, lambda: True, False, True, Reason.OWN_NETWORK),
+        (Approach.KNOCK_ONLY, silent, False, False, Reason.DEADLINE),
+    ],
+)
+def test_what_a_run_sends_and_when_it_knocks(
+    run: Run,
+    approach: Approach,
+    answer: Callable[[], bool],
+    looks: bool,
+    knocked: bool | None,
+    reason: Reason,
+) -> None:
+    looked = []
+    run.approach = approach
+    probe = Knocking(answer=answer, seen=lambda _: looked.append(1) or Reading(Reason.OK))
+    assert probe.observe(run).reason is reason
+    assert (bool(looked), run.knocked) == (looks, knocked)
+
+
+def test_after_a_sign_in_that_failed_nothing_is_learnt(run: Run) -> None:
+    run.approach = Approach.LEARN
+    Knocking(seen=fails(Reason.SIGN_IN_REJECTED)).observe(run)
+    assert run.knocked is None

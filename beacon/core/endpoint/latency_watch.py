@@ -7,8 +7,8 @@ own clock is wrong.
 import math
 from collections.abc import Callable, Container, Mapping
 
-from beacon.core.endpoint.latency_baseline import Baseline, Baselines
-from beacon.core.endpoint.slowness import tells_pace
+from beacon.core.endpoint.latency.baseline import Baseline, Baselines
+from beacon.core.endpoint.latency.slowness import tells_pace
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.model import Health, Moment, Reading, Reason
 from beacon.core.trust.clock import OwnClock

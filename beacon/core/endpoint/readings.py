@@ -8,11 +8,13 @@ import math
 from dataclasses import replace
 from typing import Final, Protocol
 
-from beacon.core.effects import Answered, Effect, Postpone, Recheck, Transition
+from beacon.core.account.approach import Approach
+from beacon.core.effects import Effect, Postpone, Recheck, Transition
 from beacon.core.endpoint.dependencies import Dependencies
+from beacon.core.endpoint.latency.slowness import with_slowness
 from beacon.core.endpoint.latency_watch import LatencyWatch
 from beacon.core.endpoint.paid_reading import PaidReading, let_count, paid_reading
-from beacon.core.endpoint.slowness import with_slowness
+from beacon.core.endpoint.sign_ins import STOPPED, SignIns
 from beacon.core.endpoint.staleness import Staleness
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.endpoint.troubles import Trouble, present
@@ -22,11 +24,9 @@ from beacon.core.inputs import (
     DateImplausible,
     HourBegan,
     Observed,
-    Resume,
     RunDelayed,
 )
 from beacon.core.model import (
-    REJECTED,
     Endpoint,
     Evidence,
     Health,
@@ -74,7 +74,7 @@ class EndpointMonitors:
         self.endpoints: dict[str, EndpointState] = {}
         self.reports: dict[str, EndpointRead] = {}
         self.dependencies = Dependencies()
-        self._just_stopped: list[EndpointState] = []  # by the guard, and not announced
+        self.sign_ins = SignIns(timers, effects, self.dependencies)
         self.clock = OwnClock()
         self._clock_word = self.clock.word  # as last acted upon
         self.trust = Trust(())
@@ -103,6 +103,9 @@ class EndpointMonitors:
                 self._pending.pop(name, None)
         self.latencies.configure(self.endpoints, changed)
         self.dependencies.configure(site, self.endpoints)
+        self.sign_ins.configure(self.endpoints.values())
+        self.sign_ins.allow_once(self.endpoints[n] for n in changed if n in self.endpoints)
+        self.sign_ins.follow(at)
         self.clock.watch(site.endpoints, changed)
         if self.trust.witnesses != site.witnesses:
             self.trust, self._network = Trust(site.witnesses), (False, False, False)
@@ -125,19 +128,22 @@ class EndpointMonitors:
 
     # --- what others ask ----------------------------------------------------------
 
-    def take_just_stopped(self) -> list[EndpointState]:
-        """The sign-ins that the guard has stopped since the last call."""
-        stopped, self._just_stopped = self._just_stopped, []
-        return stopped
-
     def latest(self) -> tuple[EndpointRead, ...]:
         """The last report of each endpoint, in configured order."""
         return tuple(self.reports[name] for name in self.endpoints if name in self.reports)
 
     def stopped(self) -> tuple[tuple[str, float], ...]:
-        """The endpoints that the guard has stopped, and since when."""
-        guards = ((name, state.kept.guard) for name, state in self.endpoints.items())
-        return tuple((name, g.stopped_at) for name, g in guards if g.stopped_at is not None)
+        """The sign-ins that wait for an operator, and when each was last tried."""
+        states = self.endpoints.items()
+        return tuple((name, each.stopped_at) for name, each in states if each.guarded)
+
+    def approach(self, endpoint: str, at: Moment) -> Approach:
+        """What a run of an endpoint that begins now may send."""
+        state = self.endpoints.get(endpoint)
+        if state is None:
+            return Approach.SIGN_IN
+        trusted = not (self.trust.covers(state.spec) or self.clock.voids(state.spec))
+        return self.sign_ins.approach(state, at, trusted=trusted)
 
     # --- readings -----------------------------------------------------------------
 
@@ -148,6 +154,7 @@ class EndpointMonitors:
             return
         at, spec = event.at, state.spec
         reading = event.reading
+        self.sign_ins.count(state, event)
         if spec.evidence is Evidence.CLAIM:
             reading = without_dead_address(reading)
         reading = with_slowness(reading, spec.slow_after)
@@ -163,11 +170,22 @@ class EndpointMonitors:
             self._distrust(state, replace(OWN_RESOLVER, latency=reading.latency), at)
         else:
             self._take(state, self._trusted(spec, reading, event), event, gated=True)
+        self._hold_sign_ins(state, at)
+
+    def _hold_sign_ins(self, read: EndpointState, at: Moment) -> None:
+        """Hold back what the budgets hold back; those beside the endpoint read say so."""
+        self.sign_ins.follow(at)
+        for state in self.sign_ins.just_stopped:
+            if state is not read:
+                state.settled = True
+                self.report(
+                    EndpointRead(at, state.spec.id, STOPPED, state.shown, state.streaks.fails)
+                )
 
     def _trusted(self, spec: Endpoint, reading: Reading, event: Observed) -> Reading:
         """Take the reading, or what it is worth while our own eyes fail."""
         trust = self.trust
-        if reading.outcome in (Outcome.PASS, Outcome.WARN):
+        if event.knocked or reading.outcome in (Outcome.PASS, Outcome.WARN):
             trust.passed(spec, event.at, event.started)
             self._network_may_have_changed(event.at)
         if trust.covers(spec) or (
@@ -185,16 +203,14 @@ class EndpointMonitors:
     ) -> None:
         at, spec, was, judged_by = event.at, state.spec, state.shown, state.judged_by
         troubles = state.kept.troubles
-        state.started, guarded = event.started, state.guarded
+        state.started = event.started
         reading = state.count(reading, at, regular=event.regular)
-        if state.guarded and not guarded:
-            self._just_stopped.append(state)
         self.latencies.compare(state, reading, at)
         gate = Confirmation.OPEN
         if reading.outcome is Outcome.FAIL:
             if gated:
                 gate = self._gate(state, at)
-            self._confirm(state, reading, at, regular=event.regular)
+            self._confirm(state, at, regular=event.regular)
         elif not state.streaks.fails:
             self._pending.pop(spec.id, None)
         if gate is Confirmation.SHUT:  # not by the resolver: `observed` voids what that failed
@@ -247,13 +263,8 @@ class EndpointMonitors:
         assert state.streaks.first is not None, "it is failing"
         return self.trust.gate(state.spec, state.streaks.first.at, by_name=by_name)
 
-    def _confirm(
-        self, state: EndpointState, reading: Reading, at: Moment, *, regular: bool
-    ) -> None:
-        """Order the re-check that a fail asks for, or the rest that rejections ask for."""
-        if reading.reason in REJECTED and state.kept.guard.until > at:
-            self._effects.append(Postpone(at, state.spec.id, state.kept.guard.until))
-            return
+    def _confirm(self, state: EndpointState, at: Moment, *, regular: bool) -> None:
+        """Order the re-check that a fail asks for."""
         retry = state.spec.retry_interval
         if retry is not None and (state.wants_recheck or (regular and state.has_new_trouble)):
             # From start to start: a run that hung has used up its pause.
@@ -292,23 +303,6 @@ class EndpointMonitors:
         """Look at once at what a failing cause will break."""
         if affected := self.dependencies.affected_by(state):
             self._effects.append(Recheck(at, at, affected))
-
-    def resume(self, event: Resume) -> None:
-        """Try stopped sign-ins again, each at least `guard_interval` after its last run."""
-        stopped = [
-            state
-            for state in self.endpoints.values()
-            if state.guarded and event.service in (None, state.spec.service, state.spec.id)
-        ]
-        for state in stopped:
-            guard = state.kept.guard.resume(state.spec)
-            state.kept, until = replace(state.kept, guard=guard), max(event.at, guard.until)
-            self.timers.set(state, until + state.spec.stale_after)
-            self._effects.append(Postpone(event.at, state.spec.id, until))
-            self.dependencies.touch_service(state)
-        error = "" if stopped else "no sign-in is stopped there"
-        answer = (not error, event.by, event.origin, error, event.reason, event.service)
-        self._effects.append(Answered(event.at, "resume", *answer))
 
     # --- our own eyes -------------------------------------------------------------
 
@@ -435,7 +429,8 @@ class EndpointMonitors:
         """Note that no reading has proved an endpoint's health for too long."""
         silent, detail = self.staleness.describe(state, at)
         if silent or state.shown is not Health.UNKNOWN:
-            self._void(state, Reading(Reason.STALE, detail), at)
+            why = STOPPED if state.guarded else Reading(Reason.STALE, detail)
+            self._void(state, why, at)
         if not silent:  # it goes on telling what is wrong, maybe with our clock
             self.timers.set(state, state.started + state.spec.stale_after)
             return

@@ -3,10 +3,9 @@
 Errors prove nothing, and one fail is no health; a wait for a free code is no silence.
 """
 
-import math
 from typing import Final
 
-from beacon.core.effects import Effect, Postpone
+from beacon.core.effects import Effect
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.model import LONG_AGO, Health, Moment, Outcome
 from beacon.core.timers import Timers
@@ -27,16 +26,16 @@ class Staleness:
         But a fail that waits to be confirmed is no silence: its next run has its time.
         """
         assert state.last is not None, "armed by a reading"
-        spec, outcome, guard = state.spec, state.last.outcome, state.kept.guard
+        spec, outcome = state.spec, state.last.outcome
+        if state.guarded and state.health in (Health.UP, Health.DEGRADED):
+            return  # only what is down is held: nothing will prove that it is still well
         unproved = outcome is Outcome.FAIL and state.shown in (Health.UP, Health.DEGRADED)
         if state.guarded or not (unproved or outcome is Outcome.ERROR):
-            self._timers.set(state, max(at, guard.until) + spec.stale_after)
+            self._timers.set(state, max(at, state.held_until) + spec.stale_after)
         elif unproved and state.wants_recheck and (due := self._timers.get(state)) is not None:
             pause = spec.interval if spec.retry_interval is None else spec.retry_interval
             begin = max(at, state.started + pause)
             self._timers.set(state, max(due, begin + spec.timeout + RECHECK_LATE_BY))
-        if state.guarded and outcome is Outcome.ERROR:
-            self._effects.append(Postpone(at, spec.id, math.inf))
 
     def wait_for(self, state: EndpointState, until: float) -> None:
         """Wait for the first reading after a restart no longer than that."""

@@ -6,16 +6,18 @@ goes down while its own network is in doubt; leaving unknown takes fresh evidenc
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from beacon.core.account.budget import REJECTIONS_TO_DOWN, AccountBudget
+from beacon.core.account.guard import held_until, unproven
 from beacon.core.endpoint.delivery_stats import arrived
-from beacon.core.endpoint.flapping import FlapDetector, Flapping
-from beacon.core.endpoint.guard import PASSED, REJECTIONS_TO_DOWN, UNTRIED, SignInGuard, unproven
-from beacon.core.endpoint.latency_baseline import Baseline
-from beacon.core.endpoint.slowness import SLOW_BEFORE, Slowness, quiet_time, tells_pace
+from beacon.core.endpoint.flapping import FlapDetector
+from beacon.core.endpoint.kept import EndpointKept
+from beacon.core.endpoint.latency.baseline import Baseline
+from beacon.core.endpoint.latency.slowness import SLOW_BEFORE, Slowness, quiet_time, tells_pace
 from beacon.core.endpoint.streaks import Onset, Streaks
-from beacon.core.endpoint.troubles import LastTtl, Trouble, TroubleWatch, present, troubles_of
+from beacon.core.endpoint.troubles import LastTtl, TroubleWatch, present, troubles_of
 from beacon.core.model import (
     LONG_AGO,
     NEVER,
@@ -37,39 +39,23 @@ SHORTEST_WAIT: Final = 300.0
 """Seconds within which whatever is polled often has been read again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointKept:
-    """What survives a restart. It is replaced when it changes; a steady reading leaves it equal."""
-
-    since: Moment
-    health: Health | None = None  # the last one known
-    unplanned: bool = False  # in trouble that is not planned
-    slow: bool = False  # lastingly: above `slow_after`, or against what is usual
-    slow_until: Moment = LONG_AGO  # when it was last so, or about to be; not while it is
-    up_again_at: Moment = LONG_AGO  # when it last came up after having been down
-    confirmed_onset: Onset | None = None  # the onset of the last time it went down
-    troubles: tuple[Trouble, ...] = ()  # of a cause: each thing that is wrong, and what was lately
-    passed_at: Moment | None = None  # while unknown: when the last run began that passed
-    worked_at: Moment | None = None  # when the last run began that passed while it was up
-    informed_at: Moment = NEVER  # lookback: when the last run began that was no error
-    guard: SignInGuard = UNTRIED
-    flapping: Flapping | None = None
-
-
 class EndpointState:
     """What is remembered of one endpoint between readings."""
 
     __slots__ = (
-        *("arrivals", "baseline", "delayed_until", "errors", "flaps", "health", "kept", "last"),
-        *("passed_at", "records", "settled", "slow_because", "slow_since", "slowness", "spec"),
+        *("arrivals", "baseline", "budgets", "delayed_until", "errors", "flaps", "health", "kept"),
+        *("last", "passed_at", "records", "settled", "signed_in_at", "slow_because", "slow_since"),
+        *("slowness", "spec"),
         *("started", "stated_at", "statement", "streaks", "trouble_watch", "ttl"),
     )
 
     def __init__(self, spec: Endpoint, at: Moment) -> None:
         self.spec = spec
         self.kept = EndpointKept(since=at)
+        self.budgets: tuple[AccountBudget, ...] = ()  # of its accounts, where something was spent
         self.health = Health.UNKNOWN
         self.started = LONG_AGO  # when the last reading's run began
+        self.signed_in_at = LONG_AGO  # when the last run began whose credentials may have left
         self.passed_at: Moment | None = None  # when the last run began that passed
         self.delayed_until = -math.inf  # a run that was due waits until then for a free code
         self.last: Reading | None = None
@@ -89,10 +75,10 @@ class EndpointState:
     def recall(self, kept: EndpointKept) -> None:
         """Go on from what was kept: unknown until it is read."""
         self.kept, self.flaps, self.slow_since = kept, FlapDetector(kept.flapping), kept.since
-        if self.guarded:  # it will not be read: its health is held
+        if self.guarded:  # it will not be read: what was down is held
             self.settled = True
-            if kept.guard.proven:
-                self.health = kept.health or Health.UNKNOWN
+            if kept.guard.proven and kept.health is Health.DOWN:
+                self.health = Health.DOWN
         onset = kept.confirmed_onset
         if self.still_down and onset is not None:
             self.ttl.take(onset.ttl, onset.at)
@@ -181,9 +167,20 @@ class EndpointState:
         return self.kept.informed_at - (self.spec.hindsight or 0.0)
 
     @property
+    def held_until(self) -> Moment:
+        """It does not sign in before; `inf`: until an operator resumes it."""
+        return held_until(self.spec, self.kept.guard, self.budgets)
+
+    @property
     def guarded(self) -> bool:
-        """Whether the sign-in guard has stopped it until an operator resumes it."""
-        return self.kept.guard.stopped_at is not None
+        """Whether it is stopped until an operator resumes it."""
+        return self.held_until == NEVER
+
+    @property
+    def stopped_at(self) -> Moment:
+        """When the run began after which it was stopped."""
+        began = self.kept.guard.stopped_at
+        return max(each.began_at for each in self.budgets) if began is None else began
 
     def proven_since(self, moment: float) -> Health:
         """Of one that is unknown: the health it was last proven to have since then.
@@ -228,7 +225,7 @@ class EndpointState:
     def count(self, reading: Reading, at: Moment, *, regular: bool) -> Reading:
         """Take one reading into the counters; the reading as it was understood."""
         if self._rejected(reading) and not self.kept.guard.proven:
-            self.kept = replace(self.kept, guard=SignInGuard(stopped_at=self.started))
+            self.kept = replace(self.kept, guard=self.kept.guard.rejected(self.started))
             reading = unproven(reading)
         self._note_statement(reading, at)
         outcome = reading.outcome
@@ -267,16 +264,15 @@ class EndpointState:
         self.records = joined(self.records, reading.records)
         self.streaks.count_fail(Onset(at, reading, self.ttl.before(reading)))
         if self._rejected(reading):
-            guard = self.kept.guard.rejected(self.spec, self.started, at)
-            self.kept = replace(self.kept, guard=guard)
+            self.kept = replace(self.kept, guard=self.kept.guard.rejected(self.started))
 
     def _count_good(self, reading: Reading) -> None:
         warned = reading.outcome is Outcome.WARN
         self.passed_at = self.started
         if self.health is Health.UNKNOWN:
             self.kept = replace(self.kept, passed_at=self.started)
-        if self.kept.guard is not PASSED:  # a slow success is a success
-            self.kept = replace(self.kept, guard=PASSED)
+        if (guard := self.kept.guard.passed()) is not self.kept.guard:  # a slow one counts, too
+            self.kept = replace(self.kept, guard=guard)
         self.streaks.count_good(warned=warned, planned=reading.reason in STANDING)
 
     def _rejected(self, reading: Reading) -> bool:
@@ -378,7 +374,7 @@ class EndpointState:
             self._become(Health.UNKNOWN, at)
 
     def _enough_fails(self) -> bool:
-        rejected = self.kept.guard.rejections >= REJECTIONS_TO_DOWN
+        rejected = self.kept.guard.rejections >= min(REJECTIONS_TO_DOWN, self.spec.guard_max)
         return rejected or self.streaks.enough_fails(self.spec.failure_threshold)
 
     def _enough_warns(self) -> bool:

@@ -6,7 +6,7 @@ redirects ourselves, so that secrets stay with their own origin and the allowed 
 """
 
 import string
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
@@ -45,6 +45,8 @@ _NAME: Final = frozenset(string.ascii_letters + string.digits + "!#$%&'*+.^_`|~-
 _CONTROL: Final = frozenset(map(chr, (*range(0x20), 0x7F))) - {"\t"}
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
+_NOT_THE_SERVER: Final = frozenset({407, 502, 503, 504})
+"""Statuses of a proxy or gateway without its server."""
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -121,12 +123,10 @@ def exchange(
     *,
     follow: bool = True,
     jar: Jar | None = None,
-    on_status: Callable[[int], None] = lambda _: None,
 ) -> Answer:
     """Send a request and return the answer, after up to five redirects.
 
-    `on_status` is called with the status of each answer as soon as it is there. Raises
-    `ProbeFailure` for all trouble on the way, `DeadlinePassed` when time is up.
+    Raises `ProbeFailure` for all trouble on the way, `DeadlinePassed` when time is up.
     """
     jar = Jar() if jar is None else jar
     days: list[float] = []
@@ -141,7 +141,6 @@ def exchange(
         with Exchange(run, route, inward) as met:
             response, connection = met.fetch(prepared)
             public |= connection.public
-            on_status(response.status_code)
             run.clock_seen = _clock_seen(run, connection.waited, response) or run.clock_seen
             _take_cookies(run, jar, response)
             if connection.certificate_days is not None:
@@ -153,6 +152,15 @@ def exchange(
         run.note(f"{response.status_code} redirect to {quoted(urlsplit(following.url).netloc)}")
         request = confined(run, following, home)
     raise ProbeFailure(Reason.REDIRECT_LIMIT, f"more than {REDIRECTS} redirects")
+
+
+def is_answered(run: Run, url: str, route: Route) -> bool:
+    """Whether the server itself answers a bare GET of this address, whatever it says.
+
+    Raises `ProbeFailure`, `DeadlinePassed`.
+    """
+    status = exchange(run, Request(url=url), route, follow=False).status
+    return status not in _NOT_THE_SERVER
 
 
 def prepare(request: Request, jar: Jar | None = None) -> PreparedRequest:

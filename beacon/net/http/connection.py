@@ -173,11 +173,15 @@ class _Connection(HTTPConnection):
         raise ProbeFailure(Reason.EXPECTATION_FAILED, self._inward)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
+        run = self._run
         try:
             self.connect()
-            self._run.enter(Phase.SEND)
-            self._sent_at = self._run.clock.monotonic()
-            kwargs["headers"] = {**kwargs.get("headers", {}), **self._for_the_proxy()}
+            run.enter(Phase.SEND)
+            self._sent_at = run.clock.monotonic()
+            headers = kwargs.get("headers", {})
+            if kwargs.get("body") is not None or run.holds_code:
+                run.credentials_leave()
+            kwargs["headers"] = {**headers, **self._for_the_proxy()}
             super().request(*args, **kwargs)
         except (BrokenPipeError, ConnectionResetError):
             raise  # urllib3 still reads what the server sent before it closed
@@ -190,6 +194,7 @@ class _Connection(HTTPConnection):
             answer = super().getresponse()
         except (OSError, http.client.HTTPException, HTTPError) as error:
             raise trouble_of(error) from None
+        self._run.answered(answer.status)
         self._run.enter(Phase.READ)
         self.waited = self._run.clock.monotonic() - self._sent_at
         if trouble := self._on_the_way(answer):

@@ -13,8 +13,8 @@ from concurrent.futures import CancelledError
 from typing import Any, Final
 
 from beacon.config.schema import Config
-from beacon.core.endpoint.guard import REJECTIONS_TO_DOWN
-from beacon.core.endpoint.slowness import with_slowness
+from beacon.core.account.budget import REJECTIONS_TO_DOWN
+from beacon.core.endpoint.latency.slowness import with_slowness
 from beacon.core.model import REJECTED, STANDING, Endpoint, Evidence, Outcome, Reading
 from beacon.engine.loop import Engine, RunHeld
 from beacon.engine.workers import TIDYING
@@ -104,7 +104,8 @@ class ProbeNow:
             raise ActionRefused("another configuration was taken over; try again") from None
         notes = came.task.notes() if came.task else ()
         codes = "used codes are known to the beacon that runs here" if spec.sign_in else ""
-        return run_body(spec, came.reading, notes, codes)
+        unanswered = came.task is not None and came.task.run.unanswered
+        return run_body(spec, came.reading, notes, codes, unanswered=unanswered)
 
 
 def _held(endpoint: str, seconds: float) -> str:
@@ -119,7 +120,14 @@ def _held(endpoint: str, seconds: float) -> str:
     )
 
 
-def run_body(spec: Endpoint, reading: Reading, notes: Iterable[str], codes: str) -> dict[str, Any]:
+def run_body(
+    spec: Endpoint,
+    reading: Reading,
+    notes: Iterable[str],
+    codes: str,
+    *,
+    unanswered: bool = False,
+) -> dict[str, Any]:
     """One run as a document. `codes` says where used one-time codes are known from."""
     reading = with_slowness(reading, spec.slow_after)
     clock = reading.clock
@@ -131,9 +139,21 @@ def run_body(spec: Endpoint, reading: Reading, notes: Iterable[str], codes: str)
         "phases_ms": {phase: round(s * 1000, 1) for phase, s in reading.phases},
         "clock_offset_ms": None if clock is None else round(clock.offset * 1000, 1),
         "leads_to": leads_to(spec, reading),
+        "spends": spends(spec, reading, unanswered=unanswered) if spec.accounts else None,
         "codes": codes or None,
         "notes": list(notes),
     }
+
+
+def spends(spec: Endpoint, reading: Reading, *, unanswered: bool) -> str:
+    """Say what a run spends of its account's budget (docs/probes/sign-ins.md)."""
+    if reading.outcome in (Outcome.PASS, Outcome.WARN):
+        return "nothing: an accepted sign-in makes the account's budget whole again"
+    if reading.reason in REJECTED:
+        return f"one of the {spec.guard_max} attempts that may be rejected"
+    if unanswered:
+        return f"one of the {2 * spec.guard_max} attempts that nobody may answer"
+    return "nothing: no credentials were sent, or the server answered"
 
 
 def leads_to(spec: Endpoint, reading: Reading) -> str:
@@ -142,8 +162,8 @@ def leads_to(spec: Endpoint, reading: Reading) -> str:
     if reading.reason in REJECTED:
         return (
             f"if these credentials have passed since they were changed: down after "
-            f"{REJECTIONS_TO_DOWN}, then one try every {spec.guard_interval:g} s, none after "
-            f"{spec.guard_max}; if they never passed: no more tries, blue"
+            f"{REJECTIONS_TO_DOWN}, then one attempt every {spec.guard_interval:g} s, none after "
+            f"{spec.guard_max}; if they never passed: no more attempts, blue"
         )
     match reading.outcome:
         case Outcome.PASS:

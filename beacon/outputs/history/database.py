@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.core.endpoint.latency.baseline import Learnt
 from beacon.outputs.history.migration import from_version_2
 
 VERSION: Final = 3

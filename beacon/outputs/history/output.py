@@ -19,7 +19,7 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from beacon.core.effects import Announced, Effect
-from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.core.endpoint.latency.baseline import Learnt
 from beacon.core.memory import Memory
 from beacon.core.views import IncidentView
 from beacon.engine.clock import Clock, WallClockMap

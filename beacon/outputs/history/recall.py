@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.core.endpoint.latency.baseline import Learnt
 from beacon.core.memory import Memory, with_moments
 from beacon.core.model import Moment
 from beacon.otp.used_codes import Step

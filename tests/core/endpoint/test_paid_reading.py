@@ -154,5 +154,5 @@ def test_nothing_is_paid_for_a_sign_in_that_was_stopped(by_sms):
     beacon.script(ARRIVES, Reading(Reason.CODE_WRONG))
     list(beacon.run(2 * HOUR))
     memory = beacon.monitor.remember(beacon.now)
-    assert memory.endpoints[ARRIVES].guard.stopped_at is not None
+    assert [name for name, _ in beacon.monitor.view().stopped] == [ARRIVES]
     assert memory.paid == {}

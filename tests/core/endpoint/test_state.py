@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.state import EndpointKept, EndpointState
+from beacon.core.endpoint.kept import EndpointKept
+from beacon.core.endpoint.state import EndpointState
 from beacon.core.endpoint.streaks import Onset
 from beacon.core.model import LONG_AGO, Evidence, Health, Outcome, Reading, Reason
 from beacon.core.service.endpoint_snapshot import overtaken

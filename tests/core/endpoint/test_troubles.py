@@ -2,7 +2,8 @@
 
 import pytest
 
-from beacon.core.endpoint.state import EndpointKept, EndpointState
+from beacon.core.endpoint.kept import EndpointKept
+from beacon.core.endpoint.state import EndpointState
 from beacon.core.endpoint.streaks import Onset
 from beacon.core.endpoint.troubles import Trouble, named_in, present, window
 from beacon.core.model import MOST_RECORDS, Evidence, Health, Reading, Reason

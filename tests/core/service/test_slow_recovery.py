@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from beacon.core.effects import Announced, Announcement
-from beacon.core.endpoint.slowness import QUIET
+from beacon.core.endpoint.latency.slowness import QUIET
 from beacon.core.inputs import HourBegan, Observed
 from beacon.core.model import (
     Endpoint,

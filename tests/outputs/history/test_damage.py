@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from beacon.cli.render_incidents import render_incidents
-from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.core.endpoint.latency.baseline import Learnt
 from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token

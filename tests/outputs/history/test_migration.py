@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from beacon.core.endpoint.latency_baseline import Learnt
-from beacon.core.endpoint.state import EndpointKept
+from beacon.core.account.guard import SignInGuard
+from beacon.core.endpoint.kept import EndpointKept
+from beacon.core.endpoint.latency.baseline import Learnt
 from beacon.core.memory import Memory
 from beacon.core.service.incident import Incident
 from beacon.core.service.service import ServiceKept
@@ -42,6 +43,7 @@ def older(tmp_path):
 
 NEWER = {
     EndpointKept: ("troubles", "worked_at", "slow_until"),
+    SignInGuard: ("knocks", "hung"),
     Incident: ("parts", "flapped_at"),
     ServiceKept: ("share",),
     AlarmKept: ("sound_at", "sound", "called_at", "blind_announced"),
@@ -62,9 +64,14 @@ def older_memory() -> Memory:
         name: replace(forget_newer(each), incident=forget_newer(each.incident))
         for name, each in memory.services.items()
     }
+    endpoints = {
+        name: replace(forget_newer(each), guard=forget_newer(each.guard))
+        for name, each in memory.endpoints.items()
+    }
     return replace(
         memory,
-        endpoints={name: forget_newer(each) for name, each in memory.endpoints.items()},
+        accounts={},
+        endpoints=endpoints,
         services=services,
         alarms={name: forget_newer(each) for name, each in memory.alarms.items()},
         buzzer=forget_newer(memory.buzzer),

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from beacon.core.effects import Answered, Sounded
-from beacon.core.endpoint.latency_baseline import Learnt
+from beacon.core.endpoint.latency.baseline import Learnt
 from beacon.core.inputs import Acknowledge, Bypass, Maintenance, Observed, Shelve, TimePassed
 from beacon.core.memory import Memory
 from beacon.core.model import Endpoint, Evidence, Reading, Reason, Service, Site, Verdict

@@ -58,15 +58,13 @@ class LdapBind(Kind):
         try:
             sock = handshake(run, sock, self.tls, self.host)
             with closing(sock):
-                return self.judge(self._bind(run, sock), run)
+                return self.judge(self._bind(run, sock))
         finally:
             run.release(sock)
             sock.close()
 
-    def judge(self, result: int, run: Run) -> Reading:
+    def judge(self, result: int) -> Reading:
         """What a result code comes to."""
-        if result in (_SUCCESS, _INVALID_CREDENTIALS):
-            run.codes_judged()
         if result == _SUCCESS:
             return Reading(Reason.OK, "accepted")
         if result == _INVALID_CREDENTIALS:
@@ -81,9 +79,12 @@ class LdapBind(Kind):
         message = _field(_INTEGER, b"\x01") + _field(_BIND_REQUEST, bind)
         with answering(run, sock, "bind"):
             run.enter(Phase.SEND)
+            run.credentials_leave()
             sock.sendall(_field(_SEQUENCE, message))
             run.enter(Phase.WAIT)
-            return _result(sock)
+            result = _result(sock)
+        run.answered()
+        return result
 
 
 def _field(tag: int, body: bytes) -> bytes:

@@ -12,8 +12,6 @@ from beacon.probes.ldap_bind import LdapBind
 from beacon.config.fields import Secret
 from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reading, Reason
-from beacon.engine.clock import ManualClock
-from beacon.engine.run import Run
 from tests.probes.conformance import Conformance
 
 CONFORMANCE = Conformance(
@@ -41,11 +39,9 @@ NAME = "cn=probe,cn=example"
         (7, Reason.EXPECTATION_FAILED, "result 7: not a result of a bind that we know"),
     ],
 )
-def test_what_a_result_comes_to(
-    result: int, reason: Reason, words: str, clock: ManualClock
-) -> None:
+def test_what_a_result_comes_to(result: int, reason: Reason, words: str) -> None:
     probe = LdapBind(host="ldap.example.com", username=NAME, password=Secret("x"))
-    reading = probe.judge(result, Run(clock, 5.0))
+    reading = probe.judge(result)
     assert reading.reason is reason
     assert words in reading.detail
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon.core.effects import Transition
-from beacon.core.endpoint.latency_baseline import (
+from beacon.core.endpoint.latency.baseline import (
     FLOOR,
     FLOOR_SIGN_IN,
     HOURS,

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Final
 
-from beacon.core.endpoint.latency_baseline import Baseline
+from beacon.core.endpoint.latency.baseline import Baseline
 from beacon.core.endpoint.streaks import WINDOW_MASK, frequent
 from beacon.core.model import DETAIL_LIMIT, STANDING, Endpoint, Outcome, Reading, Reason
 

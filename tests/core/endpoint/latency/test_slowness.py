@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beacon.core.endpoint.latency_baseline import Baseline
-from beacon.core.endpoint.slowness import LASTING, Slowness, quiet_time, tells_pace, with_slowness
+from beacon.core.endpoint.latency.baseline import Baseline
+from beacon.core.endpoint.latency.slowness import (
+    LASTING,
+    Slowness,
+    quiet_time,
+    tells_pace,
+    with_slowness,
+)
 from beacon.core.endpoint.state import EndpointState
 from beacon.core.model import Endpoint, Evidence, Health, Moment, Reading, Reason
 from beacon.core.trust.network import Confirmation

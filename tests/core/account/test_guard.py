@@ -7,19 +7,19 @@ import pytest
 from beacon.core.effects import Postpone, Transition
 from beacon.core.inputs import TimePassed
 from beacon.core.model import Health, Reading, Reason
-from beacon.core.trust.network import Confirmation
 from tests.core.endpoint.conftest import Desk, build
 
 
 @pytest.mark.parametrize("first", ["", "P"])
-def test_the_guard_does_not_stop_sign_ins_of_others(feed, first):
-    state = feed(first, pushed=True)
+def test_the_guard_does_not_stop_sign_ins_of_others(first):
+    desk = Desk(build("mfa/a", pushed=True), witnesses=())
+    if first:
+        desk.read(5.0, "mfa/a")
     for at in range(10, 20):
-        read = state.count(Reading(Reason.SIGN_IN_REJECTED), float(at), regular=True)
-        state.decide(float(at), Confirmation.OPEN)
-        assert read.reason is Reason.SIGN_IN_REJECTED
-    assert not state.guarded
-    assert state.health is Health.DOWN
+        desk.read(float(at), "mfa/a", Reading(Reason.SIGN_IN_REJECTED))
+        assert desk.report("mfa/a").reading.reason is Reason.SIGN_IN_REJECTED
+    assert desk.monitor.view().stopped == ()
+    assert desk.report("mfa/a").health is Health.DOWN
 
 
 def test_credentials_that_never_passed_are_ours_and_the_figures_are_kept():
