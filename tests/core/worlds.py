@@ -163,6 +163,7 @@ class World:
         self.restart_times = sorted(times)
         self.reload_at = START + dice.random() * SPAN
         self.simulation = Simulation(self.site, START, self._lines, self.events, self.seed)
+        self._failing_witnesses: set[str] = set()
         self.by_id = {e.id: e for e in self.site.endpoints}
         self.effects = list(self.simulation.start())
         self.view: View = self.simulation.monitor.view()
@@ -177,7 +178,7 @@ class World:
         self.effects = list(self.simulation.run(until))
         while self._lines and self._lines[0].at <= until:
             self._note(self._lines.pop(0))
-        if self._lost[0] - 60 <= until <= self._lost[1] + 60:
+        if self._witnesses_doubt() or self._lost[0] - 60 <= until <= self._lost[1] + 60:
             self.disturbed_at = until
         if self.restart_times and self.restart_times[0] <= until:
             self.restart_times.pop(0)
@@ -190,7 +191,17 @@ class World:
         self.announced += [e for e in self.effects if isinstance(e, Announced)]
         return until < START + SPAN
 
+    def _witnesses_doubt(self) -> bool:
+        """Whether all witnesses outside may fail at once: then we are blind, and say so."""
+        outside = [w.id for w in self.site.witnesses if not w.local]
+        return all(name in self._failing_witnesses for name in outside)
+
     def _note(self, line: ScriptedReading) -> None:
+        if line.endpoint.startswith("witness/"):
+            passes = line.reading is not None and line.reading.outcome is Outcome.PASS
+            (self._failing_witnesses.discard if passes else self._failing_witnesses.add)(
+                line.endpoint
+            )
         fails = line.reading is not None and line.reading.outcome is Outcome.FAIL
         if fails and line.share == 1.0:
             self.failing_since.setdefault(line.endpoint, line.at)

@@ -186,10 +186,12 @@ class EndpointState:
         """Of one that is unknown: the health it was last proven to have since then.
 
         Otherwise `UNKNOWN`, also where nothing has begun (`inf`). What is planned is no trouble.
+        What is held while it flaps is held on.
         """
         last, passed_at = self.kept.health, self.kept.passed_at
         if last is None or moment == math.inf:
             return Health.UNKNOWN
+        last = self.flaps.shown(last)
         if last is Health.DOWN:
             return Health.DOWN
         if passed_at is not None and passed_at < moment:  # None: it was known when we stopped

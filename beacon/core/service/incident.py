@@ -92,17 +92,22 @@ class Incident:
         """Somebody has seen it."""
         self._set_acknowledged(at, by, on=True)
 
-    def add_parts(self, wrong: Iterable[str], ended: Iterable[str]) -> list[str]:
-        """Note what is wrong now, and forget what is well again; the parts that are new.
+    def forget_parts(self, ended: Iterable[str]) -> None:
+        """Forget what is well again: wrong once more, it is new."""
+        well = tuple(f"{each} " for each in ended)
+        kept = tuple(part for part in self.parts if not f"{part} ".startswith(well))
+        if len(kept) < len(self.parts):  # else it stays the same object: nothing is written
+            self.parts = kept
+
+    def add_parts(self, wrong: Iterable[str]) -> list[str]:
+        """Note what is wrong now; the parts that are new.
 
         The first are not: it opened with them, or an older beacon has remembered none.
         """
-        well = tuple(f"{each} " for each in ended)
-        kept = [part for part in self.parts if not f"{part} ".startswith(well)]
-        new = [part for part in dict.fromkeys(wrong) if part not in kept]
+        new = [part for part in dict.fromkeys(wrong) if part not in self.parts]
         known = bool(self.parts)
-        if new or len(kept) < len(self.parts):
-            self.parts = (*kept, *new)
+        if new:
+            self.parts = (*self.parts, *new)
         return new if known else []
 
     def reopen(self) -> None:

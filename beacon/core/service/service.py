@@ -23,7 +23,6 @@ from beacon.core.model import (
     Service,
     Verdict,
 )
-from beacon.core.operator.overlays import OVERDUE
 from beacon.core.service import facts
 from beacon.core.service.blind import NOTHING_ANNOUNCED, BlindAnnouncer, BlindKept
 from beacon.core.service.diagnosis import diagnose
@@ -290,19 +289,14 @@ class ServiceMonitor:
 
     def _announce_change(self, incident: Incident, change: Change, at: Moment) -> None:
         service, tower = self.spec.id, self._shared.tower
-        new = self._new_parts(incident)
         if change in (Change.NONE, Change.WIDENED):
-            known = incident.view.acknowledged or change is Change.WIDENED
-            change = self._alarm_again(incident, new if known else [], at)
+            change = self._alarm_again(incident, change, at)
         elif change is Change.RELAPSED and self._only_flapping:
             incident.flapped_at = at
             change = change if incident.announced_recovering else Change.NONE
-        elif change is Change.RELAPSED:
-            self._call(incident, Sound.THREE_PULSES, at)
-        elif change in ALARMING:
-            if change is Change.ESCALATED:
-                incident.reopen()
-            tower.alarm(service, self.state.verdict, at)
+        else:
+            self._new_parts(incident)  # they are told of with what is announced
+            self._alarm(incident, change, at)
         if change is Change.CLOSED:
             incident.close(at, self.state.verdict)
             tower.returned(service, at)
@@ -311,20 +305,31 @@ class ServiceMonitor:
             incident.announced_recovering = change is Change.RECOVERING
             self._announce(Announcement[change.name], at, incident.view, incident.view.cause)
 
+    def _alarm(self, incident: Incident, change: Change, at: Moment) -> None:
+        """Sound and flash for a change that asks for somebody."""
+        if change is Change.RELAPSED:
+            self._call(incident, Sound.THREE_PULSES, at)
+        elif change in ALARMING:
+            if change is Change.ESCALATED:
+                incident.reopen()
+            self._shared.tower.alarm(self.spec.id, self.state.verdict, at)
+
     def _new_parts(self, incident: Incident) -> list[str]:
         """What is wrong beyond what was; while alarms are held back, it stays to be found."""
-        if self._may_not_alarm:
-            return []
         cells = self.state.judgement.cells
-        wrong, ended = wrong_parts(cells, self.endpoints), ended_parts(cells, self.endpoints)
-        return incident.add_parts(wrong, ended)
+        incident.forget_parts(ended_parts(cells, self.endpoints))
+        return [] if self._may_not_alarm else incident.add_parts(wrong_parts(cells, self.endpoints))
 
     @property
     def _may_not_alarm(self) -> bool:
         return self.suppression is not None or self.inhibited
 
-    def _alarm_again(self, incident: Incident, new: list[str], at: Moment) -> Change:
-        """Announce a relapse that waited because it flapped, or what widens a known incident."""
+    def _alarm_again(self, incident: Incident, change: Change, at: Moment) -> Change:
+        """Announce a relapse that waited because it flapped, or what widens a known incident.
+
+        What is new beneath a relapse that waits, waits with it: if that ends unannounced, what is
+        left of it widens the incident.
+        """
         red = self.state.verdict in RED
         if incident.flapped_at is not None:
             if not red:
@@ -332,8 +337,14 @@ class ServiceMonitor:
             elif self._may_not_alarm:
                 return Change.NONE  # it waits on
             elif not self._only_flapping or at >= incident.flapped_at + CALL_EVERY:
+                self._new_parts(incident)
                 self._call(incident, Sound.THREE_PULSES, at)
                 return Change.RELAPSED
+            else:
+                return Change.NONE
+        new = self._new_parts(incident)
+        if not (incident.view.acknowledged or change is Change.WIDENED):
+            return Change.NONE
         if red:
             new = [part for part in new if is_new_beneath_red(part)]
         if not new:
@@ -410,15 +421,9 @@ class ServiceMonitor:
         return (*labels, "guard_stopped") if any(e.guarded for e in self.endpoints) else labels
 
     def _why_held(self, at: Moment) -> Cause | None:
-        """Explain a verdict though nothing is wrong now: it is held, or something is overdue."""
+        incident = None if self.incident is None else self.incident.view
         overdue = self._shared.overlays.overdue(self.spec.id, at)
-        if overdue and self.state.verdict is Verdict.ADVISORY:
-            return Cause(OVERDUE, f"not tested for too long: {', '.join(overdue)}")
-        incident = self.incident.view if self.incident is not None else None
-        if incident is None or incident.cause is None or self.state.verdict in CALM:
-            return None
-        why = "as last seen" if self.state.blind else "over, and held for a while"
-        return Cause(incident.cause, f"{why}: {incident.explanation}")
+        return facts.why_held(self.state, incident, overdue)
 
     def _view(self, overlays: tuple[str, ...], at: Moment) -> ServiceView:
         state, found = self.state, self.state.judgement

@@ -281,15 +281,20 @@ class Annunciator:
 
     def _sound_owed(self, alarms: Sequence[Alarm], at: Moment) -> Sound | None:
         """Sound once for all that is due."""
-        due = [alarm for alarm in alarms if at >= self._owed_at(alarm)]
+        due = self._take_owed(alarms, at)
         pulses = [a for a in due if a.kept.sound is Sound.THREE_PULSES and a.verdict in RED]
-        for alarm in due:
-            alarm.kept.sound_at, alarm.kept.called_at = NEVER, at
         for alarm in pulses:
             alarm.kept.realarm_at = Moment(at + REALARM_MINUTE)
         if pulses:
             return Sound.THREE_PULSES
         return self.buzzer.chirp(Sound.CHIRP, at) if due else None
+
+    def _take_owed(self, alarms: Sequence[Alarm], at: Moment) -> list[Alarm]:
+        """The alarms whose sound is due; from now on it is not."""
+        due = [alarm for alarm in alarms if at >= self._owed_at(alarm)]
+        for alarm in due:
+            alarm.kept.sound_at, alarm.kept.called_at = NEVER, at
+        return due
 
     def _realarm(self, at: Moment, now: Moment) -> Sound | None:
         due = [alarm for alarm in self._all() if at >= alarm.kept.realarm_at]
@@ -307,10 +312,12 @@ class Annunciator:
         red = [alarm for alarm in self._all() if alarm.insistent]
         if not ended or at < self.buzzer.silent_until:
             return None
+        if not red:
+            return _loudest((self._sound_owed(self._all(), at), self._say_blind(at)))
+        self._take_owed(self._all(), at)  # one sound says all that waited
         for alarm in red:
             alarm.kept.sound_at = NEVER
-        owed = Sound.THREE_PULSES if red else self._sound_owed(self._all(), at)
-        return _loudest((owed, self._say_blind(at)))
+        return _loudest((Sound.THREE_PULSES, self._say_blind(at)))
 
 
 def _loudest(sounds: Iterable[Sound | None]) -> Sound | None:

@@ -263,3 +263,11 @@ def test_what_passes_while_it_is_unknown_is_proof(feed):
     assert (state.health, state.proven_since(4.0)) == (Health.UNKNOWN, Health.UP)
     assert state.proven_since(4.1) is Health.UNKNOWN
     assert feed("PEEEP").kept.passed_at is None, "it is known again"
+
+
+def test_what_is_held_while_it_flaps_is_held_on_while_it_is_unknown(feed):
+    state = feed("PP" + "FFFFPPPP" * 3 + "P", failure_threshold=3)
+    assert (state.health, state.shown, state.flapping) == (Health.UP, Health.DOWN, True)
+    state.void(Reading(Reason.OWN_NETWORK), 100.0)
+    assert state.shown is Health.UNKNOWN
+    assert state.proven_since(0.0) is Health.DOWN

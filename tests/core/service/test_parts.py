@@ -100,6 +100,14 @@ def test_what_came_while_it_was_shelved_is_news_afterwards(known):
     assert shelve(known, on=False).advance(5 * MINUTE).announcements == ["widened"]
 
 
+def test_what_came_back_and_fell_again_while_it_was_shelved_is_news_afterwards(known):
+    known.script(Reason.DEADLINE, EMEA).advance(10 * MINUTE)
+    shelve(known, on=True).script(Reason.OK, EMEA).advance(10 * MINUTE).acknowledge()
+    known.script(Reason.DEADLINE, EMEA).advance(10 * MINUTE).clear_effects()
+    shelve(known, on=False).advance(5 * MINUTE)
+    assert (known.announcements, known.lamps["amber"]) == (["widened"], "fast")
+
+
 def test_a_restart_announces_nothing_that_was_announced(known):
     known.script(Reason.DEADLINE, EMEA).advance(10 * MINUTE).acknowledge()
     known.simulation.restart(30.0)

@@ -65,6 +65,17 @@ def test_what_became_amber_in_quiet_hours_chirps_once_at_their_end(make_harness)
     assert (harness.announcements, harness.sounds) == (["opened"], ["chirp"])
 
 
+def test_one_sound_says_all_that_waited_for_the_end_of_quiet_hours(make_harness, usual_service):
+    harness = make_harness(usual_service(), usual_service("vpn")).advance(600)
+    harness.simulation.tell(QuietHours(harness.now, True))
+    harness.script(Reason.DEADLINE, "mfa/sign-in").script(Reason.SLOW, "vpn/sign-in")
+    harness.advance(2 * HOUR).clear_effects()
+    harness.effects += harness.simulation.tell(QuietHours(harness.now, False))
+    harness.advance(HOUR)
+    assert harness.sounds[0] == "three_pulses"
+    assert set(harness.sounds[1:]) == {"pulse"}, "and no chirp"
+
+
 @pytest.mark.parametrize("amber_too", [False, True])
 def test_a_blindness_of_quiet_hours_chirps_at_their_end(make_harness, usual_service, amber_too):
     """Once for all that is due, and not as of the moment when it was due."""
