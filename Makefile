@@ -12,7 +12,7 @@ LOCK_ONE := uv pip compile --quiet --universal --python-version 3.11 --generate-
 LOCK := $(LOCK_ONE) pyproject.toml
 QUICK := $(addprefix tests/,core engine config maildns otp probing replay vendors outputs net/parsing) \
 	$(addprefix --ignore=tests/,core/test_stateful.py core/test_properties.py core/test_reachable.py \
-	core/endpoint/latency/test_baseline.py config/test_tls.py config/yaml/test_reader.py \
+	core/test_worlds.py core/endpoint/latency/test_baseline.py config/test_tls.py config/yaml/test_reader.py \
 	outputs/history outputs/web)
 SLOW = $(notdir $(wildcard scripts/slow/*))
 APPLICATIONS = $(basename $(notdir $(wildcard lock/applications/*.in)))

@@ -39,26 +39,42 @@ class ManualClock:
     """A clock that stands still until `advance`: for replays and tests."""
 
     def __init__(self, start: datetime, monotonic: float = 0.0) -> None:
-        self._utc = start
-        self._monotonic = monotonic
+        self._now = Moment(monotonic), start  # one object: a thread never sees half of a step
 
     def monotonic(self) -> Moment:
         """Seconds that never jump."""
-        return Moment(self._monotonic)
+        return self._now[0]
 
     def utc(self) -> datetime:
         """Wall time, aware, UTC."""
-        return self._utc
+        return self._now[1]
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
-        self._monotonic += seconds
-        self._utc += timedelta(seconds=seconds)
+        monotonic, utc = self._now
+        self._now = Moment(monotonic + seconds), utc + timedelta(seconds=seconds)
+
+    def step(self, by: timedelta) -> None:
+        """Set the wall clock: no time passes."""
+        monotonic, utc = self._now
+        self._now = monotonic, utc + by
+
+
+TOGETHER: Final = 0.01
+"""Seconds within which two clocks must be read to be compared."""
+TRIES: Final = 10
 
 
 def utc_at(clock: Clock, at: float) -> datetime:
-    """The wall time of a monotonic moment, by the difference of both clocks now."""
-    return clock.utc() - timedelta(seconds=clock.monotonic() - at)
+    """The wall time of a monotonic moment, by the difference of both clocks now.
+
+    A thread that is held up between the two reads them again, else it would see a step.
+    """
+    for _ in range(TRIES):
+        now, utc = clock.monotonic(), clock.utc()
+        if clock.monotonic() - now < TOGETHER:
+            break
+    return utc - timedelta(seconds=now - at)
 
 
 class WallClockMap:

@@ -10,4 +10,4 @@ class JumpyClock(ManualClock):
 
     def set(self, by: float | timedelta) -> None:
         """Another date, no time passed; a number is seconds."""
-        self._utc += by if isinstance(by, timedelta) else timedelta(seconds=by)
+        self.step(by if isinstance(by, timedelta) else timedelta(seconds=by))

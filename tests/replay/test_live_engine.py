@@ -117,7 +117,7 @@ class SettableClock(ManualClock):
     """A clock that is set to a moment exactly: sums of differences would miss what is due."""
 
     def move_to(self, at: float) -> None:
-        self._monotonic = at
+        self._now = at, self._now[1]
 
 
 @dataclass

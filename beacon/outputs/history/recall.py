@@ -29,6 +29,9 @@ LONGEST_AWAY: Final = 30 * 86400.0
 FARTHEST: Final = 10 * 366 * 86400.0
 """Most seconds between a remembered moment and now: more is damage."""
 
+LAST_DATE: Final = 32503680000.0
+"""The year 3000 in UTC seconds: a later date is damage."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
@@ -135,7 +138,9 @@ def _rebased(stored: StoredMemory, now: Moment, zero: float, prints: Mapping[str
 
     memory = with_moments(stored.memory, moved)
     numbers = (memory.incidents, *(view.number for view in memory.open_incidents))
-    if far or not all(0 <= number < HIGHEST_NUMBER for number in numbers):
+    dates = [view.opened_utc for view in memory.open_incidents if view.opened_utc is not None]
+    possible = all(0 <= number < HIGHEST_NUMBER for number in numbers)
+    if far or not possible or not all(0 <= date < LAST_DATE for date in dates):
         log.warning("what was remembered cannot be true: it is damaged, and dropped")
         return Recalled()
     changed = frozenset(k for k, print_ in stored.prints.items() if prints.get(k) != print_)

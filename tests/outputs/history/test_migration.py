@@ -118,3 +118,16 @@ def test_what_is_written_is_read_back():
     text = StoredMemory(zero=ZERO, prints={}, memory=memory).encoded()
     assert msgspec.json.decode(text, type=StoredMemory).memory == memory
     assert "null" not in text
+
+
+@pytest.mark.parametrize("date", [-1.0, 1e11, 1e300])
+def test_an_opening_at_a_date_that_cannot_be_costs_the_memory_only(date, caplog):
+    memory = full()
+    service = memory.services["mfa"]
+    view = replace(service.incident.view, opened_utc=date)
+    damaged = replace(service, incident=replace(service.incident, view=view))
+    memory = replace(memory, services=memory.services | {"mfa": damaged})
+    text = StoredMemory(zero=ZERO, prints={}, memory=memory).encoded()
+    state = StoredState(document=text, last_number=7)
+    assert state.recalled(400.0, ZERO, {}).memory.incidents == 7, "numbers go on"
+    assert "cannot be true" in caplog.text
