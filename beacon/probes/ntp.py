@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 from beacon.config.fields import Duration
 from beacon.core.model import ClockSeen, Evidence, Reading, Reason
+from beacon.engine.clock import utc_at
 from beacon.engine.run import Phase, Run
 from beacon.net.dial import look_up
 from beacon.net.probe_failure import ProbeFailure
@@ -62,7 +63,7 @@ class Ntp(Kind):
         run.enter(Phase.WAIT)
         # Random, where a client could say its own time: it tells nothing, and is harder to guess.
         cookies = [secrets.randbits(64) for _ in peers]
-        wall, monotonic = run.clock.utc().timestamp(), run.clock.monotonic()
+        zero = utc_at(run.clock, 0.0).timestamp()
         replies = ask_all(
             run,
             [(peer, _question(cookie)) for peer, cookie in zip(peers, cookies, strict=True)],
@@ -72,7 +73,7 @@ class Ntp(Kind):
         offsets = []
         for one in replies:
             try:
-                offset = _offset(one, wall - monotonic)
+                offset = _offset(one, zero)
             except ProbeFailure as why:
                 run.note(f"{one.peer}: {why.reading.detail}")
                 problems.append(why.reading)
@@ -131,8 +132,8 @@ def _answers(data: bytes, cookie: int) -> bool:
     return bool(flags & 7 == _SERVER and originate == cookie)
 
 
-def _offset(reply: PeerReply, wall: float) -> float:
-    """Seconds we are behind. `wall` is wall time minus monotonic time. Raises `ProbeFailure`."""
+def _offset(reply: PeerReply, zero: float) -> float:
+    """Seconds we are behind. `zero` is the wall time of monotonic 0. Raises `ProbeFailure`."""
     if reply.data is None:
         reading = trouble(reply, Reason.DEADLINE)
         raise ProbeFailure(reading.reason, reading.detail)
@@ -149,8 +150,8 @@ def _offset(reply: PeerReply, wall: float) -> float:
         raise ProbeFailure(
             Reason.SOURCE_DEAD, f"{reply.peer} does not know the time itself ({why})"
         )
-    there = _apart(receive, _timestamp(wall + reply.sent))
-    back = _apart(transmit, _timestamp(wall + reply.at))
+    there = _apart(receive, _timestamp(zero + reply.sent))
+    back = _apart(transmit, _timestamp(zero + reply.at))
     if abs(there - back) > reply.at - reply.sent + _SLACK:
         text = f"{reply.peer} contradicts itself: received and sent {abs(there - back):.0f} s apart"
         raise ProbeFailure(Reason.PROTOCOL_ERROR, text)

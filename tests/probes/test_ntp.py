@@ -19,6 +19,7 @@ from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Run
 from beacon.probes.ntp import Ntp
 from tests.conftest import StandingClock
+from tests.engine.jumpy_clock import HeldUpClock
 from tests.probes.conformance import Conformance
 
 CONFORMANCE = Conformance(
@@ -130,6 +131,11 @@ def test_the_tolerance_has_two_sides(udp_server, still, offset, reason):
     reading = observe(port, clock=still)
     assert reading.reason == reason
     assert reading.clock.offset == pytest.approx(offset, abs=1e-6)
+
+
+def test_a_probe_that_is_held_up_between_two_clocks_sees_no_offset(udp_server):
+    reading = observe(udp_server(server(NOW)).port, clock=HeldUpClock(NOW, 1))
+    assert reading.clock.offset == pytest.approx(-10.0, abs=1e-6), "the server stands still"
 
 
 def test_the_tolerance_can_be_set(udp_server, still):

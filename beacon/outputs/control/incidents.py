@@ -110,7 +110,7 @@ class Incidents:
     def _story(self, found: list[dict[str, Any]], name: str) -> Answer:
         if not found:
             raise ActionRefused(f"no incident {name!r}; `beacon incidents` lists the newest")
-        [incident] = found
+        incident = found[0]
         reader = self._history.reader
         since = datetime.fromisoformat(incident["since"]).timestamp()
         closed = incident["closed_at"]

@@ -383,11 +383,16 @@ class DatabaseReader:
     path: Path
 
     def incidents(self, most: int, name: str | None = None) -> list[tuple[str, dict[str, Any]]]:
-        """The newest incidents (id, document), the newest first; or the one of an id or number."""
+        """The newest incidents (id, document), the newest first; or those of a number or an id.
+
+        A number comes before an id. A row has its id twice, and damage may have changed either.
+        """
         with self._read_only() as db:
             rows = db.execute(
-                "SELECT id, document FROM incidents WHERE ?1 IS NULL OR id = ?1"
-                " OR CAST(number AS TEXT) = ?1 ORDER BY number DESC LIMIT ?2",
+                "SELECT id, document FROM incidents WHERE ?1 IS NULL"
+                " OR ?1 IN (CAST(number AS TEXT), id)"
+                " OR CASE WHEN json_valid(document) THEN json_extract(document, '$.id') END = ?1"
+                " ORDER BY CAST(number AS TEXT) = ?1 DESC, number DESC LIMIT ?2",
                 (name, most),
             )
             found = [(str(name), _document(document)) for name, document in rows]

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,7 +23,7 @@ from beacon.core.model import Reason
 from beacon.engine.clock import ManualClock
 from beacon.otp.used_codes import Ledger, Token
 from beacon.outputs.control.incidents import Incidents
-from beacon.outputs.history.database import Batch, HistoryFile
+from beacon.outputs.history.database import Batch, DatabaseReader, HistoryFile
 from beacon.outputs.history.storage import KEY, NAME
 
 from .test_output import QUICK, SEED, START, Life, dead, site
@@ -187,6 +188,32 @@ def test_a_row_that_is_damaged_is_left_out_and_logged(left, tmp_path):
     answer = Incidents(life.history, clock, site)({}, "alex")
     life.ends()
     assert [each["number"] for each in answer["incidents"]] == [2]
+
+
+@pytest.mark.parametrize(
+    ("damage", "name", "number"),
+    [
+        ("id = 'x' WHERE number = 1", "x", 1),
+        ("document = json_set(document, '$.id', 'x') WHERE number = 1", "x", 1),
+        ("document = json_set(document, '$.id', 'x') WHERE number = 1", "1", 1),
+        ("id = 'x', document = json_set(document, '$.id', 'x')", "x", 2),  # both: the newest
+        ("id = '1' WHERE number = 2", "1", 1),  # a number is a number first
+        ("document = '{' WHERE number = 2", "1", 1),
+    ],
+)
+def test_an_incident_is_found_by_either_of_its_ids(left, tmp_path, damage, name, number):
+    """The list shows the id in the document; a row has another beside it. One may be damaged."""
+    directory = dead(left["ended"], tmp_path / "it")
+    db = sqlite3.connect(directory / NAME, isolation_level=None)
+    db.execute("UPDATE incidents SET open = 0")  # an open one is written anew
+    db.execute(f"UPDATE incidents SET {damage}")
+    db.close()
+    reader = DatabaseReader(directory / NAME)
+    beside = SimpleNamespace(reader=reader, degraded=False, settle=lambda _within: None)
+    ask = Incidents(beside, ManualClock(START), site)
+    assert ask({"incident": name}, "alex")["incident"]["number"] == number
+    for each in ask({}, "alex")["incidents"]:
+        assert ask({"incident": each["id"]}, "alex")["incident"]["id"] == each["id"]
 
 
 @pytest.mark.parametrize("what", [(NAME,), (f"{NAME}-wal",), (NAME, f"{NAME}-wal", f"{NAME}-shm")])
