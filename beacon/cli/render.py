@@ -87,7 +87,7 @@ def render_explanation(answer: Mapping[str, Any]) -> list[str]:
             detail = f" ({each['detail']})" if each["detail"] else ""
             lines.append(f"  last: {each['outcome']}, {each['reason']}{detail}{took}{read}")
         lines.append(f"  {each['standing']}")
-        lines += [f"  {each[more]}" for more in ("pace", "account") if each.get(more)]
+        lines += [f"  {each[more]}" for more in ("pace", "account", "control") if each.get(more)]
         lines += [f"  {fared}" for fared in each.get("arrivals", ())]
         lines += _next(each["next"], "  ")
     return lines

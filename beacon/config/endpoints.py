@@ -80,6 +80,11 @@ class ConfiguredKind(Protocol):
         """Hashes that name what it signs in with."""
         ...
 
+    @property
+    def controllable(self) -> bool:
+        """Whether it can send a wrong code, and sees that it is refused."""
+        ...
+
     def faults(self) -> Iterable[SettingFlaw]:
         """The problems of the settings together."""
         ...
@@ -148,7 +153,9 @@ class Poller:
         probe = self._probe(spot, kind, own, read)
         endpoint = self._endpoint(full, owner, kind, values, probe)
         if kind.ABILITIES.sign_in and len(self._problems) == before:
-            endpoint = replace(endpoint, accounts=self._accounts(full, values, probe))
+            control = self._control(values, probe)
+            accounts = self._accounts(full, values, probe)
+            endpoint = replace(endpoint, accounts=accounts, control=control)
         written = plain(spot.node)
         settings = {key: value for key, value in written.items() if key in {"type", *own}}
         return Polled(
@@ -239,6 +246,15 @@ class Poller:
             return () if values.get("account") is None else (values["account"],)
         return probe.accounts or (full,)
 
+    def _control(self, values: Mapping[str, Any], probe: ConfiguredKind | None) -> float | None:
+        written = values["control"]
+        able = self._embedded or (probe is not None and probe.controllable)
+        if written == "never" or not able:
+            return None
+        if written is UNSET:
+            return None if self._embedded else CONTROL
+        return float(written)
+
     def _times(self, timing: Timing, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is written here, else in `defaults:`, else the default of the kind."""
         ordinary = all(getattr(timing, key) == getattr(_BUILT_IN, key) for key in _TIMES)
@@ -252,6 +268,8 @@ class Poller:
         return {key: number(value) for key, value in {**times, "stale_after": stale_after}.items()}
 
 
+CONTROL: Final = 86_400.0
+"""Seconds from one negative control to the next, if nothing is written."""
 _USUAL: Final = {
     **dict.fromkeys(("ping", "icmp", "ldap", "ldaps", "port", "ssh"), "tcp"),
     **dict.fromkeys(("https", "web", "url", "rest", "saml", "tls", "ssl", "certificate"), "http"),

@@ -166,6 +166,13 @@ class EndpointSection(PolledSection):
     guard_max: Annotated[
         int, Meta(ge=1, le=20, description="rejected sign-ins until an operator must resume it")
     ] = 4
+    control: Annotated[
+        Duration | Literal["never"] | UnsetType,
+        Meta(
+            description="how often a wrong code is sent, to see that codes are looked at; `never`: "
+            "not at all; left out: 24h where the kind can"
+        ),
+    ] = UNSET
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,6 +127,14 @@ class Postpone:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """Run this endpoint once at once, with a wrong code."""
+
+    at: float
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
 class FirstDue:
     """Begin this endpoint's regular turns at `due`: what was read before the start still counts."""
 
@@ -176,6 +184,7 @@ Effect = (
     | SilenceChanged
     | Recheck
     | Postpone
+    | Control
     | FirstDue
     | Answered
     | OverlaysChanged

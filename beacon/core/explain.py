@@ -16,6 +16,7 @@ from beacon.core.endpoint.streaks import WINDOW, WINDOW_FAILS
 from beacon.core.model import NO_PROBLEM, RED, Evidence, Health, Outcome, Reading, Verdict
 from beacon.core.operator.overlays import Overlays
 from beacon.core.service.endpoint_snapshot import overtaken
+from beacon.core.service.facts import NOT_LOOKED_AT
 from beacon.core.service.incident import quiet_at
 from beacon.core.service.service import ServiceMonitor
 from beacon.core.timers import Timers
@@ -50,6 +51,8 @@ class EndpointExplained:
     pace: str | None = None  # how long it takes against what is usual
     account: str | None = None  # what was spent of its account's budget
     arrivals: tuple[str, ...] = ()  # how what is tied to it fared
+    control: str | None = None  # what became of wrong codes
+    controlled_at: float | None = None  # when one was last sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,8 @@ def _endpoint(state: EndpointState, timers: Timers) -> EndpointExplained:
         _pace(state),
         _account(state),
         tuple(map(in_words, state.arrivals.values())),
+        _control(state),
+        state.kept.control.made_at,
     )
 
 
@@ -194,6 +199,18 @@ def _account(state: EndpointState) -> str | None:
         f"its account: {spent.rejected} rejected and {spent.unanswered} unanswered attempts since "
         f"one was accepted; the budget ends at {most} rejected, or {2 * most} of both"
     )
+
+
+def _control(state: EndpointState) -> str | None:
+    """What became of the wrong codes that it sent."""
+    control = state.kept.control
+    if state.spec.control is None:
+        return None
+    if control.latched(state.spec):
+        return f"wrong codes are accepted: {NOT_LOOKED_AT}"
+    if control.refused_at is not None and not control.accepted:
+        return "the last wrong code was refused: codes are looked at"
+    return "no wrong code has been refused yet"
 
 
 def _standing(state: EndpointState) -> str:

@@ -27,6 +27,21 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class Controlled:
+    """One run with a wrong code ended: the negative control. It is no reading of the endpoint.
+
+    `code_sent`: it came as far as its wrong code.
+    """
+
+    at: Moment
+    endpoint: str
+    reading: Reading
+    started: Moment
+    unanswered: bool = False
+    code_sent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class RunDelayed:
     """A run that is due must wait `seconds` first, for a free one-time code: that is no silence."""
 
@@ -183,6 +198,7 @@ class Resume(OperatorEvent):
 
 Event = (
     Observed
+    | Controlled
     | RunDelayed
     | TimePassed
     | QuietHours

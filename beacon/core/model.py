@@ -5,7 +5,7 @@ networks. `docs/glossary.md` says each word in prose.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NewType, Self
@@ -75,6 +75,7 @@ class Reason(StrEnum):
     CODE_LATE = "code_late", Outcome.WARN
     CODE_IN_JUNK = "code_in_junk", Outcome.WARN
     CODE_WRONG = "code_wrong"
+    WRONG_CODE_ACCEPTED = "wrong_code_accepted"
     DELIVERY_REFUSED = "delivery_refused"
     VENDOR_INCIDENT = "vendor_incident"
     VENDOR_DEGRADED = "vendor_degraded", Outcome.WARN
@@ -174,6 +175,12 @@ class Reading:
     records: tuple[str, ...] = ()
 
     @property
+    def without_dead_address(self) -> "Reading":
+        """What a vendor's source says: a dead address of its server is no admission."""
+        dead = self.reason is Reason.ADDRESS_DEAD
+        return replace(self, reason=Reason.OK) if dead else self
+
+    @property
     def outcome(self) -> Outcome:
         """The outcome that belongs to the reason."""
         return self.reason.outcome
@@ -267,6 +274,7 @@ class Endpoint:
     raise a verdict, never clear it.
     What is `pushed` is seen by others, and tells nothing of our own network and clock.
     `accounts` are hashes that name what it signs in with: server and user, and its token.
+    `control`: seconds after which a wrong code is sent again (None: never).
     """
 
     id: str
@@ -291,6 +299,7 @@ class Endpoint:
     guard_interval: float = 600.0
     guard_max: int = 4
     accounts: tuple[str, ...] = ()
+    control: float | None = None
     depends_on: tuple[str, ...] = ()
     code_lifetime: float | None = None
     explains: tuple[str, ...] | None = None

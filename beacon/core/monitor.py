@@ -23,6 +23,7 @@ from beacon.core.inputs import (
     Bypass,
     ClockStepped,
     ClockSynchronised,
+    Controlled,
     DateImplausible,
     Drill,
     Event,
@@ -60,6 +61,7 @@ class Monitor:
         self._dependencies = self._endpoints.dependencies
         self._handlers: dict[type, Callable[..., None]] = {
             Observed: self._observed,
+            Controlled: self._endpoints.controlled,
             RunDelayed: self._endpoints.run_delayed,
             TimePassed: lambda _: None,
             Acknowledge: self._for_all(self._operations.acknowledge),

@@ -82,6 +82,8 @@ def recall(
         endpoints.endpoints[n] for n in changed if n in endpoints.endpoints
     )
     endpoints.sign_ins.follow(at)
+    slept = at - memory.at
+    endpoints.controls.recall(endpoints.endpoints.values(), slept, at)
     endpoints.sign_ins.take_just_stopped()  # it was announced before the start
     annunciator = services.tower.annunciator
     for name, service in memory.services.items():

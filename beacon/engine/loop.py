@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 from beacon.core.account.approach import Approach
-from beacon.core.effects import Effect
-from beacon.core.inputs import Event, Observed, RunDelayed, TimePassed
+from beacon.core.effects import Control, Effect
+from beacon.core.inputs import Controlled, Event, Observed, RunDelayed, TimePassed
 from beacon.core.model import Moment, Reading, Reason, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.clock import Clock
@@ -212,7 +212,7 @@ class Engine:
         asked: Future[AskedRun] = Future()
         self._asked.setdefault(endpoint, []).append(asked)
         task = self.workers.task(endpoint)
-        if task is None or task.over:
+        if task is None or task.over or task.run.wrong_code:
             self.schedule.add(DueRun(endpoint, self._now, regular=False))
         return asked
 
@@ -289,8 +289,10 @@ class Engine:
             self._start_run(due_run)
         elif task.stuck(self._now):
             self._observed(due_run, task.run.overstayed(), task)
-        elif task.over:
-            task.again = due_run  # its sockets are shut: the worker returns in a moment
+        elif task.over or task.run.wrong_code:
+            # Its sockets are shut, or it is no reading: it ends in a moment.
+            regular = due_run.regular or (task.again is not None and task.again.regular)
+            task.again = replace(due_run, regular=regular)
         else:
             task.regular = task.regular or due_run.regular
             if task.run.started < due_run.requested:
@@ -319,6 +321,13 @@ class Engine:
                 endpoint, watched.probe, watched.timeout, memory, approach, regular=regular
             )
 
+    def _start_control(self, endpoint: str) -> None:
+        """Sign in with a wrong code, right after an accepted run of the same endpoint."""
+        watched = self._probes.get(endpoint)
+        if watched is not None and self.workers.task(endpoint) is None:
+            memory = self._memories[endpoint]
+            self.workers.start(endpoint, watched.probe, watched.timeout, memory, wrong_code=True)
+
     def _is_running(self, endpoint: str) -> bool:
         """Whether an endpoint has a run without a reading."""
         task = self.workers.task(endpoint)
@@ -334,9 +343,11 @@ class Engine:
         event = Observed(self._now, due_run.endpoint, reading, self._now, due_run.regular)
         self._conclude(event, task)
 
-    def _conclude(self, event: Observed, task: Task | None) -> None:
+    def _conclude(self, event: Observed | Controlled, task: Task | None) -> None:
         """Handle a reading, and give it to whoever asked for a run."""
         self._handle(event)
+        if isinstance(event, Controlled):
+            return
         for asked in self._asked.pop(event.endpoint, ()):
             asked.set_result(AskedRun(event.reading, task))
 
@@ -362,6 +373,9 @@ class Engine:
 
     def _obey(self, effects: Sequence[Effect]) -> None:
         self.schedule.obey(effects, self._now)
+        for effect in effects:
+            if isinstance(effect, Control):
+                self._start_control(effect.endpoint)
         self._effects.extend(effects)
 
     def _offer(self) -> None:

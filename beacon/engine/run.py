@@ -74,6 +74,10 @@ class Run:
         self.deadline = self.started + budget
         self.approach = Approach.SIGN_IN
         """What this run may send."""
+        self.wrong_code = False
+        """Whether this run is a negative control: its codes are wrong on purpose."""
+        self.made_wrong_code = False
+        """Whether it came as far as its wrong code."""
         self.knocked: bool | None = None
         """Whether a request without credentials was answered; None: there was none."""
         self.unanswered = False

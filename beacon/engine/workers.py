@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from beacon.core.account.approach import Approach
-from beacon.core.inputs import Observed
+from beacon.core.inputs import Controlled, Observed
 from beacon.core.model import Moment, Reading, Reason
 from beacon.engine.clock import Clock
 from beacon.engine.probe_memory import ProbeMemory
@@ -94,11 +94,12 @@ class Workers:
         memory: ProbeMemory,
         approach: Approach = Approach.SIGN_IN,
         *,
-        regular: bool,
+        regular: bool = False,
+        wrong_code: bool = False,
     ) -> None:
         """Start a run of an endpoint that has none; its result is posted."""
         run = Run(self._clock, timeout, endpoint, memory)
-        run.approach = approach
+        run.approach, run.wrong_code = approach, wrong_code
         task = Task(endpoint, probe, run, regular)
         self._tasks[endpoint] = task
         heapq.heappush(self._deadlines, (run.deadline, next(self._count), task))
@@ -114,7 +115,7 @@ class Workers:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
-    def expire(self, now: float) -> tuple[Observed, ...]:
+    def expire(self, now: float) -> tuple[Observed | Controlled, ...]:
         """End all runs whose deadline has come, shut their sockets, return their readings."""
         ended = []
         while (deadline := self.next_deadline()) is not None and deadline <= now:
@@ -122,7 +123,7 @@ class Workers:
             ended.append(_observed(Moment(now), task, _give_up(task)))
         return tuple(ended)
 
-    def finish(self, done: Finished) -> Observed | None:
+    def finish(self, done: Finished) -> Observed | Controlled | None:
         """Return the reading that a worker posted; None when it is too late to count."""
         task = done.task
         if self._tasks.get(task.endpoint) is task:
@@ -172,8 +173,11 @@ class Workers:
             self._post(Finished(self._clock.monotonic(), task, reading))
 
 
-def _observed(at: Moment, task: Task, reading: Reading) -> Observed:
+def _observed(at: Moment, task: Task, reading: Reading) -> Observed | Controlled:
     run, reading = task.run, task.run.naming_dead(reading)
+    if run.wrong_code:
+        came = run.made_wrong_code
+        return Controlled(at, task.endpoint, reading, run.started, run.unanswered, came)
     return Observed(
         at, task.endpoint, reading, run.started, task.regular, run.unanswered, run.knocked
     )

@@ -20,6 +20,10 @@ from beacon.net.probe_failure import ProbeFailure
 from beacon.otp.used_codes import Algorithm, Ledger, Token
 
 PERIOD: Final = 30
+WRONG_STEPS: Final = 20
+"""A wrong code is unlike those of so many steps before and after: no server accepts more."""
+WRONG_COUNTERS: Final = 100
+"""Likewise, of counted codes."""
 
 
 class Seed(Secret):
@@ -99,8 +103,13 @@ class OneTimeCode:
 
 
 def claimed(token: Token, run: Run) -> str:
-    """The present code of a time-based token, marked as used. Raises `ProbeFailure` if it was."""
+    """The present code of a time-based token, marked as used. Raises `ProbeFailure` if it was.
+
+    In a negative control a wrong one, which uses up nothing.
+    """
     utc = run.clock.utc().timestamp()
+    if run.wrong_code:
+        return _wrong(token, run, token.step(utc), WRONG_STEPS)
     if not run.memory.of(Ledger).claim(token, utc, run.memory):
         text = f"the one-time code of these {token.period} s was already used: not sent again"
         raise ProbeFailure(Reason.RATE_LIMITED, text)
@@ -111,6 +120,14 @@ def claimed(token: Token, run: Run) -> str:
 def counted(token: Token, run: Run, first: int) -> str:
     """The next code of a counted token; it goes back unless it is sent."""
     ledger = run.memory.of(Ledger)
+    if run.wrong_code:
+        return _wrong(token, run, ledger.position(token, first), WRONG_COUNTERS)
     counter = ledger.count(token, first)
     run.claims_code(lambda: ledger.give_back(token, counter))
     return run.hide(token.counted(counter))
+
+
+def _wrong(token: Token, run: Run, step: int, within: int) -> str:
+    run.made_wrong_code = True
+    run.claims_code()
+    return run.hide(token.wrong(step, within))

@@ -69,6 +69,13 @@ class Token:
         """The code of a moment."""
         return self.counted(self.step(utc))
 
+    def wrong(self, step: int, within: int) -> str:
+        """A code that is none of the steps or counters so near to this one."""
+        near = {self.counted(max(0, step + by)) for by in range(-within, within + 1)}
+        while (code := f"{secrets.randbelow(10**self.digits):0{self.digits}}") in near:
+            pass
+        return code
+
     def counted(self, counter: int) -> str:
         """The code of a counter (RFC 4226)."""
         return _Code(self).generate_otp(counter)
@@ -169,6 +176,10 @@ class Ledger:
             return False
         self._forget(utc)
         return self._mark(entry)
+
+    def position(self, token: Token | HashedToken, first: int = 0) -> int:
+        """The next counter of a token; it stays free."""
+        return max(first, self._next.get(self._hash(token), 0))
 
     def count(self, token: Token | HashedToken, first: int = 0) -> int:
         """The next counter of a token, marked as used before its code is sent; from `first` on."""

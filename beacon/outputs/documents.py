@@ -259,6 +259,8 @@ def explanation(found: Explained, now: float, utc: UtcOf) -> Body:
                 "standing": each.standing,
                 "pace": each.pace,
                 "account": each.account,
+                "control": each.control,
+                "controlled_at": iso_at(utc, each.controlled_at),
                 "arrivals": list(each.arrivals),
                 "next": _prospects(each.prospects, now, utc),
             }

@@ -96,6 +96,11 @@ class Kind(ABC):
         return False
 
     @property
+    def controllable(self) -> bool:
+        """Whether it can send a wrong code, and sees that it is refused."""
+        return self.ABILITIES.sign_in and bool(self._settings(OneTimeCode))
+
+    @property
     def user(self) -> str:
         """Who signs in, and where; empty where nobody does, or only the steps of a flow know."""
         return ""

@@ -173,6 +173,14 @@ class DialogueSettings(Reach, Kind):
         return is_answered(run, url, self.route)
 
     @property
+    def controllable(self) -> bool:
+        """Whether a step that sends a code knows its refusal, and no code is sent to us."""
+        return not any(uses.awaited for uses in self._uses) and any(
+            step.rejected is not None and any(t.uses.codes for _, t in step.templates())
+            for step in self.steps
+        )
+
+    @property
     def tokens(self) -> Iterator[Token]:
         """What makes its codes."""
         return map(self.token, self._codes)

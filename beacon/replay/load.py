@@ -190,6 +190,9 @@ def _clock_event(line: Line) -> Event:
 
 def _reading(document: YamlDocument, at: LinePath, line: Line) -> Iterator[ScriptedReading]:
     assert line.endpoint is not None, "the caller has checked it"
+    if line.control is not None:
+        yield ScriptedReading(float(line.at), line.endpoint, None, control=line.control)
+        return
     if line.silent:
         yield ScriptedReading(float(line.at), line.endpoint, None)
         return
@@ -201,7 +204,7 @@ def _reading(document: YamlDocument, at: LinePath, line: Line) -> Iterator[Scrip
     }
     given = [(outcome, reason) for outcome, reason in reasons.items() if reason is not None]
     if len(given) != 1:
-        document.refuse(at, "one of pass, warn, fail, error, silent", "fail: deadline")
+        document.refuse(at, "one of pass, warn, fail, error, silent, control", "fail: deadline")
         return
     outcome, word = given[0]
     possible = [r for r in Reason if r.outcome is outcome]

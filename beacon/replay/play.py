@@ -222,6 +222,8 @@ def _text(line: Line) -> str:
         return f"our clock is set {_span(line.clock_set, 'forward', 'back')}"
     if line.clock is not None:
         return f"our clock: {line.clock.value.replace('_', ' ')}"
+    if line.control is not None:
+        return f"{line.endpoint}: a wrong code is {line.control}"
     word = line.passes or line.warn or line.fail or line.error or "silence"
     took = f" after {line.latency:g} s" if line.latency else ""
     share = f", {100 * line.share:.3g} % of its readings" if line.share < 1 else ""

@@ -113,7 +113,7 @@ class Line:
     `resolver`: whether our own resolver answered. `clock_set`: our clock is set forward by this
     much. `break_glass`: labels of the accounts that were used at the line's time, as this
     reading reports them. `also`: reasons to fail that are found beside `fail`, each a trouble of
-    its own.
+    its own. `control`: what a wrong code comes to from now on (left out: it is refused).
     """
 
     at: At
@@ -123,6 +123,7 @@ class Line:
     fail: str | None = None
     error: str | None = None
     silent: bool = False
+    control: Literal["refused", "accepted", "unanswered"] | None = None
     share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0  # of its readings; the others pass
     latency: Duration | None = None
     ttl: Duration | None = None

@@ -13,15 +13,21 @@ from random import Random
 from typing import Final
 
 from beacon.core.account.approach import Approach
-from beacon.core.effects import Effect
+from beacon.core.effects import Control, Effect
 from beacon.core.endpoint.latency.baseline import Learnt
-from beacon.core.inputs import Event, Observed, TimePassed
+from beacon.core.inputs import Controlled, Event, Observed, TimePassed
 from beacon.core.model import Moment, Reading, Reason, Site
 from beacon.core.monitor import Monitor
 from beacon.engine.loop import NOT_ASKED
 from beacon.engine.schedule import DueRun, Schedule
 
 PASSING: Final = Reading(Reason.OK)
+WRONG_CODE: Final = {
+    "refused": Reason.SIGN_IN_REJECTED,
+    "accepted": Reason.OK,
+    "unanswered": Reason.DEADLINE,
+}
+"""What a wrong code comes to in a script → the reading of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class ScriptedReading:
     endpoint: str
     reading: Reading | None
     share: float = 1.0
+    control: str | None = None
+    """Instead of a reading: what a wrong code comes to from then on."""
 
 
 class Simulation:
@@ -56,6 +64,7 @@ class Simulation:
         self._script = deque(sorted(script, key=lambda each: each.at))
         self._lines = {e.id: ScriptedReading(start, e.id, PASSING) for e in site.endpoints}
         self._chances: dict[str, Random] = {}
+        self._controls: dict[str, str] = {}
         self._learnt: dict[tuple[str, int], Learnt] = {}
         self._boot(site)
 
@@ -130,6 +139,9 @@ class Simulation:
 
     def _reads_now(self, line: ScriptedReading) -> None:
         """Let an endpoint read this from now on; its runs begin anew unless it may not run."""
+        if line.control is not None:
+            self._controls[line.endpoint] = line.control
+            return
         self._lines[line.endpoint] = line
         self._chances[line.endpoint] = Random(f"{self._lot} {line.endpoint} {line.at:g}")  # noqa: S311 - no secret
         held = self._schedule.held(line.endpoint)
@@ -152,4 +164,13 @@ class Simulation:
 
     def _obey(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
         self._schedule.obey(effects, self.now)
+        for effect in effects:
+            if isinstance(effect, Control):
+                effects += self._control(effect.endpoint)
         return effects
+
+    def _control(self, endpoint: str) -> tuple[Effect, ...]:
+        answer = self._controls.get(endpoint, "refused")
+        reading = Reading(WRONG_CODE[answer])
+        unanswered = answer == "unanswered"
+        return self.tell(Controlled(self.now, endpoint, reading, self.now, unanswered))

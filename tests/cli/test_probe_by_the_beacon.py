@@ -33,6 +33,7 @@ services:
   - name: sign-in
     type: flow
     interval: 1h
+    control: never
     timeout: 60s
     secrets: {{seed: !secret seed, password: !secret password}}
     steps:

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beacon.core.account.budget import AccountBudget
+from beacon.core.account.control import ControlKept
 from beacon.core.account.guard import SignInGuard
 from beacon.core.effects import (
     Announced,
@@ -727,6 +728,7 @@ def full():
                 knocks=True,
                 hung=2,
             ),
+            control=ControlKept(made_at=270.0, refused_at=260.0, doubted_since=255.0, accepted=1),
             flapping=Flapping(held=Health.DEGRADED, history=0b1010, changes_from=4),
             confirmed_onset=Onset(299.0, Reading(Reason.DNS_NXDOMAIN, ttl=60.0), 60.0),
             troubles=(Trouble("spf_missing", Onset(298.0, lost, 60.0), 299.0, ("sms/send",)),),

@@ -35,6 +35,7 @@ from beacon.core.inputs import (
     Bypass,
     ClockStepped,
     ClockSynchronised,
+    Controlled,
     DateImplausible,
     Drill,
     Event,
@@ -807,7 +808,7 @@ class TestBeacon(Beacon.TestCase):
 
 def test_an_event_that_the_machine_never_sends_is_noticed():
     clock = {DateImplausible, ClockSynchronised, ClockStepped, HourBegan, QuietHours, Scheduled}
-    others = {StorageDegraded, Observed, RunDelayed, TimePassed, OperatorEvent}
+    others = {StorageDegraded, Observed, Controlled, RunDelayed, TimePassed, OperatorEvent}
     assert set(get_args(Event)) == {*clock, *others}
     asked = {kind.__name__ for kind in OperatorEvent.__subclasses__()}
     assert asked == {kind.__name__ for kind in COMMANDS}

@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from beacon.core.account.approach import Approach
-from beacon.core.effects import FirstDue, Recheck
-from beacon.core.inputs import Acknowledge, QuietHours, RunDelayed, TimePassed
+from beacon.core.effects import Control, FirstDue, Recheck
+from beacon.core.inputs import Acknowledge, Controlled, QuietHours, RunDelayed, TimePassed
 from beacon.core.model import Health, Reading, Reason, Site
 from beacon.core.views import EndpointRead
 from beacon.engine.loop import NOT_ASKED, ScheduledProbe
@@ -382,3 +382,27 @@ def test_of_two_with_one_account_only_one_runs_at_a_time(house, clock, hanging):
     started = [name for name in ("a/b", "c/d") if house.engine.workers.task(name)]
     assert len(started) == 1
     assert [e.seconds for e in house.judge.events if isinstance(e, RunDelayed)] == [1.0]
+
+
+def test_a_negative_control_follows_at_once_and_a_run_that_is_due_meanwhile_comes_after(
+    house, clock, hanging
+):
+    probe = hanging(Phase.WAIT)
+    house.watch({"a/b": probe}, interval=10.0, timeout=50.0)
+    house.judge.answer = lambda event: (
+        (Control(event.at, "a/b"),) if isinstance(event, TimePassed) else ()
+    )
+    house.engine.act(TimePassed(clock.monotonic()))
+    task = house.engine.workers.task("a/b")
+    assert (task.run.wrong_code, task.regular) == (True, False)
+    clock.advance(20.0)
+    house.turn()
+    assert task.again.regular, "it is no reading: the regular run is still to come"
+    probe.go_on.set()
+    while house.engine.workers.task("a/b") is task:
+        house.turn(wait=10)
+    house.turn()
+    [controlled] = [e for e in house.judge.events if isinstance(e, Controlled)]
+    assert controlled.endpoint == "a/b"
+    settle(house)
+    assert len(house.judge.readings("a/b")) == 1

@@ -16,7 +16,10 @@ import requests
 from beacon.config.fields import Secret
 from beacon.core.model import Reason
 from beacon.daemon.life import load_config
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
 from beacon.probes.flow import Flow
+from tests.probe_memories import MEMORIES
 from tests.probes.runs import Watched, sign_in
 
 pytestmark = pytest.mark.integration
@@ -97,6 +100,14 @@ def test_a_wrong_code(portal: Any, flow: Flow) -> None:
     reading, _ = sign_in(replace(flow, secrets={**flow.secrets, "seed": Secret("A" * 32)}))
     assert reading.reason is Reason.SIGN_IN_REJECTED
     assert reading.detail == "step code: rejected with status 200"
+
+
+def test_a_wrong_code_on_purpose_is_refused_and_costs_nothing(portal: Any, flow: Flow) -> None:
+    assert flow.controllable
+    run = Run(SystemClock(), 60.0, memory=MEMORIES.of(flow))
+    run.wrong_code = True
+    assert sign_in(flow, run=run)[0].detail == "step code: rejected with status 200"
+    assert sign_in(flow)[0].reason is Reason.OK
 
 
 def test_a_token_that_was_deleted(portal: Any, flow: Flow) -> None:

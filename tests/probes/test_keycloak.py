@@ -9,8 +9,11 @@ import pytest
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Reason
+from beacon.engine.clock import SystemClock
+from beacon.engine.run import Run
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probes.keycloak import Keycloak
+from tests.probe_memories import MEMORIES
 from tests.probes.conformance import WELL_KNOWN, Conformance
 from tests.probes.runs import Skewed, Watched, sign_in
 from tests.servers.stand_in import PASSWORD, SEED
@@ -92,6 +95,15 @@ def test_a_client_without_a_secret_gives_its_name(make: Make, provider: Any) -> 
     for _, headers, form in (provider.asked[1], provider.asked[3]):
         assert form["client_id"] == "beacon"
         assert "Authorization" not in headers
+
+
+def test_a_wrong_code_on_purpose_goes_with_the_right_password(make: Make, provider: Any) -> None:
+    run = Run(SystemClock(), 60.0, memory=MEMORIES.new())
+    run.wrong_code = True
+    assert sign_in(make(), run=run)[0].reason is Reason.SIGN_IN_REJECTED
+    _, _, form = next(each for each in provider.asked if each[0] == provider.TOKEN)
+    assert (form["password"], len(form["otp"])) == (PASSWORD, 6)
+    assert sign_in(make())[0].reason is Reason.OK
 
 
 # --- no -----------------------------------------------------------------------------------

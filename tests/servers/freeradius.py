@@ -147,6 +147,7 @@ sub in_two_steps {
 sub authorize {
     return FAIL if mood() eq 'back end gone';
     $RAD_CHECK{'Response-Packet-Type'} = 'Do-Not-Respond', return HANDLED if mood() eq 'drop';
+    $RAD_CHECK{'Auth-Type'} = 'Accept', return UPDATED if mood() eq 'accepts all';
     return combined() if $RAD_REQUEST{'User-Name'} eq 'probe';
     return in_two_steps() if $RAD_REQUEST{'User-Name'} eq 'challenged';
     return NOTFOUND;

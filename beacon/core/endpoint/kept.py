@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from beacon.core.account.control import NO_CONTROLS, ControlKept
 from beacon.core.account.guard import UNTRIED, SignInGuard
 from beacon.core.endpoint.flapping import Flapping
 from beacon.core.endpoint.streaks import Onset
@@ -25,4 +26,5 @@ class EndpointKept:
     worked_at: Moment | None = None  # when the last run began that passed while it was up
     informed_at: Moment = NEVER  # lookback: when the last run began that was no error
     guard: SignInGuard = UNTRIED
+    control: ControlKept = NO_CONTROLS
     flapping: Flapping | None = None

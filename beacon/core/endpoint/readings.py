@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from beacon.core.account.approach import Approach
 from beacon.core.effects import Effect, Postpone, Recheck, Transition
+from beacon.core.endpoint.controls import Controls
 from beacon.core.endpoint.dependencies import Dependencies
 from beacon.core.endpoint.latency.slowness import with_slowness
 from beacon.core.endpoint.latency_watch import LatencyWatch
@@ -21,6 +22,7 @@ from beacon.core.endpoint.troubles import Trouble, present
 from beacon.core.inputs import (
     ClockStepped,
     ClockSynchronised,
+    Controlled,
     DateImplausible,
     HourBegan,
     Observed,
@@ -50,13 +52,6 @@ SETTLES_WITHIN: Final = 2.0
 OWN_CLOCK: Final = Reading(Reason.OWN_CLOCK, "our own clock is wrong")
 
 
-def without_dead_address(reading: Reading) -> Reading:
-    """Return what a vendor's source says: a dead address of its server is no admission."""
-    if reading.reason is not Reason.ADDRESS_DEAD:
-        return reading
-    return replace(reading, reason=Reason.OK)
-
-
 class _Services(Protocol):
     """What endpoints must know of the services that rest on them."""
 
@@ -65,6 +60,9 @@ class _Services(Protocol):
 
     def disturbed(self, service: str) -> bool:
         """Whether a service's latencies now are no measure of what is usual."""
+
+    def bypassed(self, service: str) -> bool:
+        """Whether its MFA is switched off on purpose."""
 
 
 class EndpointMonitors:
@@ -75,6 +73,7 @@ class EndpointMonitors:
         self.reports: dict[str, EndpointRead] = {}
         self.dependencies = Dependencies()
         self.sign_ins = SignIns(timers, effects, self.dependencies)
+        self.controls = Controls(timers, effects, self.dependencies)
         self.clock = OwnClock()
         self._clock_word = self.clock.word  # as last acted upon
         self.trust = Trust(())
@@ -106,6 +105,7 @@ class EndpointMonitors:
         self.sign_ins.configure(self.endpoints.values())
         self.sign_ins.allow_once(self.endpoints[n] for n in changed if n in self.endpoints)
         self.sign_ins.follow(at)
+        self.controls.follow(self.endpoints.values(), at)
         self.clock.watch(site.endpoints, changed)
         if self.trust.witnesses != site.witnesses:
             self.trust, self._network = Trust(site.witnesses), (False, False, False)
@@ -156,7 +156,7 @@ class EndpointMonitors:
         reading = event.reading
         self.sign_ins.count(state, event)
         if spec.evidence is Evidence.CLAIM:
-            reading = without_dead_address(reading)
+            reading = reading.without_dead_address
         reading = with_slowness(reading, spec.slow_after)
         self._read_clock(spec, event)
         if spec.evidence is Evidence.WITNESS:
@@ -171,6 +171,17 @@ class EndpointMonitors:
         else:
             self._take(state, self._trusted(spec, reading, event), event, gated=True)
         self._hold_sign_ins(state, at)
+        if spec.control:
+            bypassed = self._services.bypassed(spec.service)
+            self.controls.observed(state, reading, at, bypassed=bypassed)
+
+    def controlled(self, event: Controlled) -> None:
+        """Take in what became of a wrong code."""
+        state = self.endpoints.get(event.endpoint)
+        if state is not None:
+            self.sign_ins.count_control(state, event)
+            self.controls.controlled(state, event)
+            self._hold_sign_ins(state, event.at)
 
     def _hold_sign_ins(self, read: EndpointState, at: Moment) -> None:
         """Hold back what the budgets hold back; those beside the endpoint read say so."""

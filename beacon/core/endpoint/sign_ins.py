@@ -14,7 +14,7 @@ from beacon.core.account.guard import HUNG_ENOUGH, SignInGuard
 from beacon.core.effects import Answered, Effect, Postpone
 from beacon.core.endpoint.dependencies import Dependencies
 from beacon.core.endpoint.state import EndpointState
-from beacon.core.inputs import Observed, Resume
+from beacon.core.inputs import Controlled, Observed, Resume
 from beacon.core.model import (
     LONG_AGO,
     NEVER,
@@ -118,11 +118,20 @@ class SignIns:
         if accepted:
             self._accepted(state)
         elif rejected or unanswered:
-            self._changed[state] = None
-            for name in accounts_of(spec):
-                spent = self.budgets.get(name, UNSPENT)
-                self.budgets[name] = spent.count(event.started, event.at, rejected=rejected)
-                self._link(name)
+            self._spend(state, event, rejected=rejected)
+
+    def count_control(self, state: EndpointState, event: Controlled) -> None:
+        """Count a wrong code that was refused, or not answered; `follow` comes next."""
+        rejected = event.reading.reason in REJECTED
+        if rejected or event.unanswered:
+            self._spend(state, event, rejected=rejected)
+
+    def _spend(self, state: EndpointState, event: Observed | Controlled, *, rejected: bool) -> None:
+        self._changed[state] = None
+        for name in accounts_of(state.spec):
+            spent = self.budgets.get(name, UNSPENT)
+            self.budgets[name] = spent.count(event.started, event.at, rejected=rejected)
+            self._link(name)
 
     def _accepted(self, state: EndpointState) -> None:
         if state.budgets:

@@ -111,6 +111,10 @@ class Overlays:
         """Whether no red, amber or sound may come from a service."""
         return any(o.kind in _SUPPRESSING and o.subject == service for o in self._active.values())
 
+    def bypassed(self, service: str) -> bool:
+        """Whether the MFA of a service is switched off on purpose."""
+        return (OverlayKind.BYPASS, service, False) in self._active
+
     def labels(self, service: str, at: Moment) -> tuple[str, ...]:
         """What lies over a service, as topics and pages call it."""
         on = {o.kind for o in self._active.values() if o.subject == service}
@@ -329,7 +333,7 @@ class Overlays:
 
     def well(self, service: str, at: Moment) -> bool:
         """Note that a service is well; whether to say now that its bypass is still on."""
-        if (OverlayKind.BYPASS, service, False) not in self._active:
+        if not self.bypassed(service):
             return False
         due = self._reminders.get(service, at)
         if due > at:

@@ -26,6 +26,7 @@ RANKING: Final = (
     "region",
     "factor",
     "part",
+    "mfa not enforced",
     "unknown",
 )
 """The words for a cause, the one that explains most first."""
@@ -85,6 +86,11 @@ def rank(causes: Sequence[Cause]) -> tuple[bool, int]:
     return _order(causes[0]) if causes else (True, len(RANKING))
 
 
+def ranked(causes: Iterable[Cause]) -> tuple[Cause, ...]:
+    """The likeliest first."""
+    return tuple(sorted(causes, key=_order))
+
+
 def diagnose(
     endpoints: Sequence[EndpointSnapshot], external_causes: Sequence[EndpointSnapshot] = ()
 ) -> tuple[Cause, ...]:
@@ -108,7 +114,7 @@ def diagnose(
     if not any(cause.explains for cause in found) and (nameless := troubled or unsure):
         worst = _worst(nameless)
         found.append(Cause("unknown", _cite(worst), _cited(worst)))
-    return tuple(sorted(found, key=_order))
+    return ranked(found)
 
 
 def _order(cause: Cause) -> tuple[bool, int]:

@@ -3,15 +3,19 @@
 An incident keeps them, and people see them; no verdict rests on them.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from beacon.core.endpoint.state import EndpointState
-from beacon.core.model import CALM, Evidence, Outcome, Verdict
+from beacon.core.model import CALM, Evidence, Moment, Outcome, Reason, Verdict
 from beacon.core.operator.overlays import OVERDUE
 from beacon.core.service.hold import ServiceState
-from beacon.core.views import Arrivals, Cause, IncidentView, VendorWord
+from beacon.core.views import Arrivals, Cause, Cited, IncidentView, VendorWord
 
+NOT_ENFORCED: Final = "mfa not enforced"
+NOT_LOOKED_AT: Final = "MFA is not being enforced for this account or policy"
+UNPROVEN: Final = "mfa unproven"
 _STANCE: Final = {
     Outcome.PASS: "fine",
     Outcome.WARN: "admits",
@@ -48,12 +52,54 @@ def arrivals(
 
 
 def why_held(
-    state: ServiceState, incident: IncidentView | None, overdue: Sequence[str]
+    state: ServiceState, incident: IncidentView | None, overdue: Cause | None
 ) -> Cause | None:
     """Explain a verdict though nothing is wrong now: it is held, or something is overdue."""
-    if overdue and state.verdict is Verdict.ADVISORY:
-        return Cause(OVERDUE, f"not tested for too long: {', '.join(overdue)}")
+    if overdue is not None and state.verdict is Verdict.ADVISORY:
+        return overdue
     if incident is None or incident.cause is None or state.verdict in CALM:
         return None
     why = "as last seen" if state.blind else "over, and held for a while"
     return Cause(incident.cause, f"{why}: {incident.explanation}")
+
+
+def untested(overdue: Sequence[str]) -> Cause | None:
+    """Say what nobody has tested by hand for too long."""
+    if not overdue:
+        return None
+    return Cause(OVERDUE, f"not tested for too long: {', '.join(overdue)}")
+
+
+def not_enforced(endpoints: Iterable[EndpointState]) -> tuple[Cause, ...]:
+    """Say where wrong codes are accepted."""
+    reason = Reason.WRONG_CODE_ACCEPTED
+    watched = tuple(endpoints)
+    found = [e for e in watched if e.kept.control.latched(e.spec)]
+    explains = not any(e.still_down for e in watched)  # it brings nothing down
+    return tuple(
+        Cause(
+            NOT_ENFORCED,
+            f"{e.spec.id}: {reason} ({NOT_LOOKED_AT})",
+            (Cited(e.spec.id, reason, NOT_LOOKED_AT, e.kept.control.made_at or e.kept.since),),
+            explains=explains,
+        )
+        for e in found
+    )
+
+
+def unproven(endpoints: Iterable[EndpointState], at: Moment) -> Cause | None:
+    """Say where no wrong code was refused for too long."""
+    names = [e.spec.id for e in endpoints if at >= e.kept.control.unproven_at(e.spec)]
+    if not names:
+        return None
+    return Cause(UNPROVEN, f"no wrong code was refused for days: {', '.join(names)}")
+
+
+def began_at(endpoints: Iterable[EndpointState], incident: float | None) -> float:
+    """When trouble began: the first failing reading, or an incident by that; `inf`: none is there.
+
+    It is the same right before and after an incident opens, else what is judged would change.
+    """
+    onsets = [e.kept.confirmed_onset for e in endpoints if e.still_down]
+    began = [onset.at for onset in onsets if onset is not None]
+    return min(began + ([] if incident is None else [incident]), default=math.inf)

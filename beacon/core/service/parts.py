@@ -1,6 +1,7 @@
 """What is wrong with a service, part by part: what an acknowledgement covers, and what is new.
 
-A part is a cell that is down, a cell that is degraded, a trouble of a cause, or a kind of reason.
+A part is a cell that is down, a cell that is degraded, a trouble of a cause, wrong codes that are
+accepted, or a kind of reason.
 Who acknowledged an incident has seen the parts it had so far; another one asks again.
 """
 
@@ -42,6 +43,8 @@ def wrong_parts(cells: Iterable[Cell], endpoints: Iterable[EndpointState]) -> It
         if health in (Health.DOWN, Health.DEGRADED):
             yield f"{'cell' if health is Health.DOWN else 'degraded'} {name}"
     for state in endpoints:
+        if state.kept.control.latched(state.spec):
+            yield f"cause {state.spec.id} {Reason.WRONG_CODE_ACCEPTED}"
         last = state.because
         if not state.wrong or last is None:
             continue
@@ -63,6 +66,8 @@ def ended_parts(cells: Iterable[Cell], endpoints: Iterable[EndpointState]) -> It
     for state in endpoints:
         if state.spec.evidence is Evidence.CAUSE and state.shown is Health.UP:
             yield f"cause {state.spec.id}"
+        elif state.kept.control.refused_at is not None and not state.kept.control.accepted:
+            yield f"cause {state.spec.id} {Reason.WRONG_CODE_ACCEPTED}"
 
 
 def is_new_beneath_red(part: str) -> bool:

@@ -71,6 +71,10 @@ class Services:
         monitor = self.monitors.get(service)
         return monitor is not None and monitor.disturbed
 
+    def bypassed(self, service: str) -> bool:
+        """Whether its MFA is switched off on purpose."""
+        return self.overlays.bypassed(service)
+
     def count_share(self, state: EndpointState, was: Health, at: Moment, *, failed: bool) -> bool:
         """Count a reading of a symptom; whether its service is judged anew by it."""
         monitor = self.monitors.get(state.spec.service)

@@ -4,7 +4,6 @@
 what its trouble depends on (*inhibited*), and an operator (*suppressed*).
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,7 +24,7 @@ from beacon.core.model import (
 )
 from beacon.core.service import facts
 from beacon.core.service.blind import NOTHING_ANNOUNCED, BlindAnnouncer, BlindKept
-from beacon.core.service.diagnosis import diagnose
+from beacon.core.service.diagnosis import diagnose, ranked
 from beacon.core.service.endpoint_snapshot import EndpointSnapshot, deciding_endpoints, snapshot_of
 from beacon.core.service.held_back import HeldBack, Suppression
 from beacon.core.service.hold import ALARMING, Change, ServiceState, VerdictKept
@@ -159,16 +158,11 @@ class ServiceMonitor:
 
     @property
     def _began_at(self) -> float:
-        """When its present trouble began: the first failing reading; `inf` while there is none.
-
-        It is the same right before and after an incident opens, else what is judged would change.
-        """
-        onsets = [e.kept.confirmed_onset for e in self.endpoints if e.still_down]
-        began = [onset.at for onset in onsets if onset is not None]
-        if self.incident is not None:
-            onset = self.incident.onset_at
-            began.append(self.incident.view.since if onset is None else onset)
-        return min(began, default=math.inf)
+        """When its present trouble began: the first failing reading; `inf` while there is none."""
+        if self.incident is None:
+            return facts.began_at(self.endpoints, None)
+        onset = self.incident.onset_at
+        return facts.began_at(self.endpoints, self.incident.view.since if onset is None else onset)
 
     @property
     def _culprits(self) -> list[EndpointState]:
@@ -187,8 +181,9 @@ class ServiceMonitor:
         """Judge its endpoints as they are now; hold, incident and alarm follow."""
         snapshots = self._look()
         found = self._not_yet_red(judge(snapshots))
-        found = raised_to_degraded(found) if self.share.low else found
-        if found.verdict is Verdict.OK and self._shared.overlays.overdue(self.spec.id, at):
+        if self.share.low or facts.not_enforced(self.endpoints):
+            found = raised_to_degraded(found)
+        if found.verdict is Verdict.OK and self._overdue(at):
             found = replace(found, verdict=Verdict.ADVISORY)
         self._follow(self.state.follow(found, at), at)
 
@@ -206,8 +201,8 @@ class ServiceMonitor:
             ]
             for each in (self.endpoints, self._external_causes)
         )
-        self._causes = diagnose(own, external)
-        self._causes += self.share.causes
+        beside = self.share.causes + facts.not_enforced(self.endpoints)
+        self._causes = ranked((*diagnose(own, external), *beside))
         return own
 
     def _not_yet_red(self, found: Judgement) -> Judgement:
@@ -422,8 +417,13 @@ class ServiceMonitor:
 
     def _why_held(self, at: Moment) -> Cause | None:
         incident = None if self.incident is None else self.incident.view
-        overdue = self._shared.overlays.overdue(self.spec.id, at)
-        return facts.why_held(self.state, incident, overdue)
+        return facts.why_held(self.state, incident, self._overdue(at))
+
+    def _overdue(self, at: Moment) -> Cause | None:
+        """What should have been tested or proven by now."""
+        overlays, name = self._shared.overlays, self.spec.id
+        unproven = None if overlays.bypassed(name) else facts.unproven(self.endpoints, at)
+        return facts.untested(overlays.overdue(name, at)) or unproven
 
     def _view(self, overlays: tuple[str, ...], at: Moment) -> ServiceView:
         state, found = self.state, self.state.judgement

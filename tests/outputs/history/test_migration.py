@@ -42,7 +42,7 @@ def older(tmp_path):
 
 
 NEWER = {
-    EndpointKept: ("troubles", "worked_at", "slow_until"),
+    EndpointKept: ("control", "troubles", "worked_at", "slow_until"),
     SignInGuard: ("knocks", "hung"),
     Incident: ("parts", "flapped_at"),
     ServiceKept: ("share",),
