@@ -203,7 +203,9 @@ class Monitor:
         if state is None:
             return
         was, failing = state.health, state.streaks.fails > 0
-        self._endpoints.observed(replace(event, reading=replace(event.reading, uses=())))
+        if uses:
+            event = replace(event, reading=replace(event.reading, uses=()))
+        self._endpoints.observed(event)
         self._count_share(state, event, was, failing=failing)
         if not uses:
             return

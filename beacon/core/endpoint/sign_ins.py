@@ -109,6 +109,7 @@ class SignIns:
         if event.knocked is not None:
             guard = state.kept.guard.knocked(answered=event.knocked)
             state.kept = replace(state.kept, guard=guard)
+            state.hold_back()
             self._changed[state] = None
         rejected = reading.reason in REJECTED
         accepted = reading.outcome in (Outcome.PASS, Outcome.WARN)
@@ -153,6 +154,7 @@ class SignIns:
         for state in self._sharers[account]:
             names = accounts_of(state.spec)
             state.budgets = tuple(self.budgets[n] for n in names if n in self.budgets)
+            state.hold_back()
             self._changed[state] = None
 
     def _hold(self, state: EndpointState, until: Moment, at: Moment) -> None:
@@ -210,6 +212,7 @@ class SignIns:
         """Let each of these be tried once more, whatever was spent."""
         for state in states:
             state.kept = replace(state.kept, guard=state.kept.guard.resume())
+            state.hold_back()
             self._changed[state] = None
             for name in accounts_of(state.spec):
                 if name in self.budgets:

@@ -43,16 +43,17 @@ class EndpointState:
     """What is remembered of one endpoint between readings."""
 
     __slots__ = (
-        *("arrivals", "baseline", "budgets", "delayed_until", "errors", "flaps", "health", "kept"),
-        *("last", "passed_at", "records", "settled", "signed_in_at", "slow_because", "slow_since"),
-        *("slowness", "spec"),
-        *("started", "stated_at", "statement", "streaks", "trouble_watch", "ttl"),
+        *("arrivals", "baseline", "budgets", "delayed_until", "errors", "flaps", "health"),
+        *("held_until", "kept", "last", "passed_at", "records", "settled", "signed_in_at"),
+        *("slow_because", "slow_since", "slowness", "spec", "started", "stated_at", "statement"),
+        *("streaks", "trouble_watch", "ttl"),
     )
 
     def __init__(self, spec: Endpoint, at: Moment) -> None:
         self.spec = spec
         self.kept = EndpointKept(since=at)
         self.budgets: tuple[AccountBudget, ...] = ()  # of its accounts, where something was spent
+        self.held_until = LONG_AGO  # it does not sign in before; `inf`: until an operator resumes
         self.health = Health.UNKNOWN
         self.started = LONG_AGO  # when the last reading's run began
         self.signed_in_at = LONG_AGO  # when the last run began whose credentials may have left
@@ -75,6 +76,7 @@ class EndpointState:
     def recall(self, kept: EndpointKept) -> None:
         """Go on from what was kept: unknown until it is read."""
         self.kept, self.flaps, self.slow_since = kept, FlapDetector(kept.flapping), kept.since
+        self.hold_back()
         if self.guarded:  # it will not be read: what was down is held
             self.settled = True
             if kept.guard.proven and kept.health is Health.DOWN:
@@ -167,14 +169,13 @@ class EndpointState:
         return self.kept.informed_at - (self.spec.hindsight or 0.0)
 
     @property
-    def held_until(self) -> Moment:
-        """It does not sign in before; `inf`: until an operator resumes it."""
-        return held_until(self.spec, self.kept.guard, self.budgets)
-
-    @property
     def guarded(self) -> bool:
         """Whether it is stopped until an operator resumes it."""
         return self.held_until == NEVER
+
+    def hold_back(self) -> None:
+        """Work out anew how long it is held back, after its guard or a budget changed."""
+        self.held_until = held_until(self.spec, self.kept.guard, self.budgets)
 
     @property
     def stopped_at(self) -> Moment:
@@ -228,6 +229,7 @@ class EndpointState:
         """Take one reading into the counters; the reading as it was understood."""
         if self._rejected(reading) and not self.kept.guard.proven:
             self.kept = replace(self.kept, guard=self.kept.guard.rejected(self.started))
+            self.hold_back()
             reading = unproven(reading)
         self._note_statement(reading, at)
         outcome = reading.outcome
@@ -275,6 +277,7 @@ class EndpointState:
             self.kept = replace(self.kept, passed_at=self.started)
         if (guard := self.kept.guard.passed()) is not self.kept.guard:  # a slow one counts, too
             self.kept = replace(self.kept, guard=guard)
+            self.hold_back()
         self.streaks.count_good(warned=warned, planned=reading.reason in STANDING)
 
     def _rejected(self, reading: Reading) -> bool:
