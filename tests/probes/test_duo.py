@@ -1,13 +1,13 @@
 """`duo` against what speaks as Duo does by its documentation, broken on purpose."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pyotp
 import pytest
 
 from beacon.config.fields import Secret
-from beacon.config.tls import TlsPolicy
 from beacon.core.model import Outcome, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
@@ -33,30 +33,13 @@ CONFORMANCE = Conformance(
 
 
 Make = Callable[..., Duo]
-SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 COUNTED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 
 @pytest.fixture
-def make(duo_server: Any, ca_file: str) -> Make:
-    """The probe of an endpoint that is configured rightly, but for what is given."""
-
-    def build(**given: Any) -> Duo:
-        settings: dict[str, Any] = {
-            "host": "127.0.0.1",
-            "port": duo_server.server_port,
-            "integration_key": duo_server.integration_key,
-            "secret_key": Secret(SECRET),
-            "username": "probe",
-            "code": OneTimeCode(totp=Secret(SEED)),
-            "tls": TlsPolicy(ca=ca_file),
-        }
-        probe = Duo(**settings | given)
-        assert not list(probe.faults())
-        return probe
-
-    return build
+def make(duo_probe: Callable[..., Duo]) -> Make:
+    return partial(duo_probe, Duo, username="probe", code=OneTimeCode(totp=Secret(SEED)))
 
 
 @pytest.fixture

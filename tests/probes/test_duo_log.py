@@ -4,12 +4,12 @@ import itertools
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
 from beacon.config.fields import Secret
-from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reading, Reason
 from beacon.engine.clock import ManualClock
 from beacon.probes.duo_log import PAGE, DuoLog
@@ -30,7 +30,6 @@ CONFORMANCE = Conformance(
 )
 
 
-SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 LOG = "/admin/v2/logs/authentication"
 MINUTE, WEEK = 60.0, 604_800.0
 NOW = datetime(2026, 1, 5, 12, 7, 30, tzinfo=UTC)
@@ -38,22 +37,9 @@ Make = Callable[..., DuoLog]
 
 
 @pytest.fixture
-def make(duo_server: Any, ca_file: str) -> Make:
+def make(duo_server: Any, duo_probe: Callable[..., DuoLog]) -> Make:
     duo_server.ahead = NOW.timestamp() - time.time()
-
-    def build(**given: Any) -> DuoLog:
-        settings: dict[str, Any] = {
-            "host": "127.0.0.1",
-            "port": duo_server.server_port,
-            "integration_key": duo_server.integration_key,
-            "secret_key": Secret(SECRET),
-            "tls": TlsPolicy(ca=ca_file),
-        }
-        probe = DuoLog(**settings | given)
-        assert not list(probe.faults())
-        return probe
-
-    return build
+    return partial(duo_probe, DuoLog)
 
 
 @pytest.fixture

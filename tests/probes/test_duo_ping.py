@@ -1,12 +1,11 @@
 """`duo_ping`: what ping and check are good for, and what not."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from beacon.config.fields import Secret
-from beacon.config.tls import TlsPolicy
 from beacon.core.model import Reason
 from beacon.probes.duo_ping import DuoPing
 from tests.probe_memories import MEMORIES
@@ -26,24 +25,11 @@ CONFORMANCE = Conformance(
 
 
 Make = Callable[..., DuoPing]
-SECRET = "canary-Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNm"
 
 
 @pytest.fixture
-def make(duo_server: Any, ca_file: str) -> Make:
-    def build(**given: Any) -> DuoPing:
-        settings: dict[str, Any] = {
-            "host": "127.0.0.1",
-            "port": duo_server.server_port,
-            "integration_key": duo_server.integration_key,
-            "secret_key": Secret(SECRET),
-            "tls": TlsPolicy(ca=ca_file),
-        }
-        probe = DuoPing(**settings | given)
-        assert not list(probe.faults())
-        return probe
-
-    return build
+def make(duo_probe: Callable[..., DuoPing]) -> Make:
+    return partial(duo_probe, DuoPing)
 
 
 def test_it_answers_and_knows_us(make: Make, duo_server: Any) -> None:

@@ -19,6 +19,8 @@ import pyotp
 import pytest
 import trustme
 
+from beacon.config.fields import Secret
+from beacon.config.tls import TlsPolicy
 from tests.servers.certificates import Pair
 
 
@@ -211,3 +213,22 @@ def duo_server(
 ) -> DuoServer:
     """It, with a good certificate."""
     return duo_with(issue(authority, "127.0.0.1", "localhost"))
+
+
+@pytest.fixture
+def duo_probe(duo_server: DuoServer, ca_file: str) -> Callable[..., Any]:
+    """Make a probe of this kind that is configured rightly, but for what is given."""
+
+    def make(kind: Callable[..., Any], **given: Any) -> Any:
+        settings: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": duo_server.server_port,
+            "integration_key": duo_server.integration_key,
+            "secret_key": Secret(duo_server.secret_key),
+            "tls": TlsPolicy(ca=ca_file),
+        }
+        probe = kind(**settings | given)
+        assert not list(probe.faults())
+        return probe
+
+    return make
