@@ -45,6 +45,17 @@ class Net:
         write = f"echo 1 > /proc/sys/{setting}"
         self.run("ip", "netns", "exec", self.router, "sh", "-c", write)
 
+    def head(self, canary_b: str = CANARY_B) -> str:
+        """What every configuration begins with: a tower, and witnesses near and far."""
+        return f"""
+site: lan
+tower: {{driver: mock}}
+witnesses:
+  - {{name: gateway, type: tcp, host: {self.router_at}, port: 8000, local: true}}
+  - {{name: canary-a, type: http, url: 'http://{self.canaries_at[0]}:8000/'}}
+  - {{name: canary-b, type: http, url: 'http://{canary_b}:8000/'}}
+services:"""
+
     def cut(self) -> None:
         self.run("ip", "-n", self.router, "link", "set", "out0", "down")
 

@@ -59,14 +59,7 @@ def config(net, six):
         if six
         else ""
     )
-    return f"""
-site: lan
-tower: {{driver: mock}}
-witnesses:
-  - {{name: gateway, type: tcp, host: {net.router_at}, port: 8000, local: true}}
-  - {{name: canary-a, type: http, url: 'http://{net.canaries_at[0]}:8000/'}}
-  - {{name: canary-b, type: http, url: 'http://{net.canaries_at[1]}:8000/'}}
-services:
+    return f"""{net.head()}
   - name: Dual
     endpoints:
       - {{name: page, type: http, url: 'http://dual.example.com:8000/', {often}}}{other}

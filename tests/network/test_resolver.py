@@ -72,14 +72,7 @@ def config(net):
         f" evidence: symptom, region: r{n}, {often}}}\n"
         for n in range(COUNT)
     )
-    return f"""
-site: lan
-tower: {{driver: mock}}
-witnesses:
-  - {{name: gateway, type: tcp, host: {net.router_at}, port: 8000, local: true}}
-  - {{name: canary-a, type: http, url: 'http://{net.canaries_at[0]}:8000/'}}
-  - {{name: canary-b, type: http, url: 'http://canary.example.net:8000/'}}
-services:
+    return f"""{net.head("canary.example.net")}
   - name: By name
     endpoints:
       - {{name: records, type: dns, query: e0.example.com, {often}}}

@@ -17,14 +17,7 @@ def config(net) -> str:
         " retry_interval: 300ms}\n"
         for n in range(COUNT)
     )
-    return f"""
-site: lan
-tower: {{driver: mock}}
-witnesses:
-  - {{name: gateway, type: tcp, host: {net.router_at}, port: 8000, local: true}}
-  - {{name: canary-a, type: http, url: 'http://{net.canaries_at[0]}:8000/'}}
-  - {{name: canary-b, type: http, url: 'http://{net.canaries_at[1]}:8000/'}}
-services:
+    return f"""{net.head()}
   - name: Outside
     endpoints:
 {endpoints}

@@ -19,7 +19,7 @@ from beacon.core.effects import (
 )
 from beacon.core.explain import EndpointExplained, Explained, Prospect
 from beacon.core.indication import DARK, Colour, Sound
-from beacon.core.model import Endpoint, Evidence, Health, Reading, Reason, Service, Site, Verdict
+from beacon.core.model import Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.views import (
     Arrivals,
     Cause,
@@ -43,6 +43,8 @@ from beacon.outputs.mqtt.outbox import Outbox
 from beacon.outputs.mqtt.topics import OFFLINE, ONLINE, HealthReport, Topics
 from beacon.outputs.tower.renderer import Shown
 
+from .conftest import endpoint_of
+
 GOLDEN = Path(__file__).with_name("bodies.txt")
 AT = 1000.0
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -54,12 +56,6 @@ def moment(at):
     return NOON + timedelta(seconds=at - AT)
 
 
-def endpoint(path, **more):
-    service, _, name = path.partition("/")
-    plain = {"name": name, "kind": "http", "evidence": Evidence.SYMPTOM}
-    return Endpoint(id=path, service=service, **(plain | more))
-
-
 SITE = Site(
     id="lab",
     name="Lab",
@@ -68,16 +64,18 @@ SITE = Site(
             id="sign-in",
             name="Sign-in",
             endpoints=(
-                endpoint("sign-in/portal", region="emea", factor="totp"),
-                endpoint("sign-in/otp", sign_in=True, interval=60.0),
-                endpoint("sign-in/push", pushed=True, stale_after=900.0),
-                endpoint("sign-in/page", evidence=Evidence.CLAIM),
+                endpoint_of("sign-in/portal", region="emea", factor="totp"),
+                endpoint_of("sign-in/otp", sign_in=True, interval=60.0),
+                endpoint_of("sign-in/push", pushed=True, stale_after=900.0),
+                endpoint_of("sign-in/page", evidence=Evidence.CLAIM),
             ),
             runbook=RUNBOOK,
         ),
-        Service(id="sms", name="SMS codes", endpoints=(endpoint("sms/gateway", interval=300.0),)),
+        Service(
+            id="sms", name="SMS codes", endpoints=(endpoint_of("sms/gateway", interval=300.0),)
+        ),
     ),
-    witnesses=(endpoint("witness/canary", evidence=Evidence.WITNESS),),
+    witnesses=(endpoint_of("witness/canary", evidence=Evidence.WITNESS),),
 )
 CONFIG = Config(
     path="beacon.yaml",
