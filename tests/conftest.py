@@ -30,6 +30,7 @@ from hypothesis import Phase as Step
 
 from beacon.engine.clock import ManualClock, SystemClock
 from beacon.engine.run import Phase, Run
+from beacon.net import radius
 from tests.probe_memories import MEMORIES
 
 # What others import comes first: pytest rewrites the assertions of what it imports itself.
@@ -119,8 +120,9 @@ def need() -> Callable[[str], Path]:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    """No probe remembers anything of the test before."""
+    """No probe remembers anything of the test before, whose ports others have by now."""
     MEMORIES.begin()
+    radius._PROVEN.clear()
 
 
 @pytest.fixture(scope="session")
