@@ -13,7 +13,8 @@ LOCK := $(LOCK_ONE) pyproject.toml
 QUICK := $(addprefix tests/,core engine config maildns otp probing replay vendors outputs net/parsing) \
 	$(addprefix --ignore=tests/,core/test_stateful.py core/test_properties.py core/test_reachable.py \
 	core/test_worlds.py core/endpoint/latency/test_baseline.py config/test_tls.py config/yaml/test_reader.py \
-	outputs/history outputs/web)
+	outputs/history outputs/web) \
+	$(addprefix --deselect=tests/core/account/test_budget.py::,test_no_account_is_ever_locked test_a_day_of_one_fault)
 SLOW = $(notdir $(wildcard scripts/slow/*))
 APPLICATIONS = $(basename $(notdir $(wildcard lock/applications/*.in)))
 
