@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from beacon.core.inputs import Observed, TimePassed
 from beacon.core.model import Evidence, Health, Reading, Reason, Service, Site, Verdict
 from beacon.core.monitor import Monitor
+from tests.examples import few
 
 from .conftest import endpoint
 
@@ -81,7 +82,7 @@ def lived(steps) -> Life:
     return life
 
 
-@settings(max_examples=200)
+@settings(max_examples=few(200))
 @given(STEPS)
 def test_so_many_more_readings_make_it_what_is_said(steps):
     life = lived(steps)
@@ -118,7 +119,7 @@ def comes_true(life: Life, counted: re.Match[str], reason: Reason, health: Healt
     assert twin.endpoint.health is health, counted[0]
 
 
-@settings(max_examples=200)
+@settings(max_examples=few(200))
 @given(STEPS)
 def test_what_is_said_to_happen_at_a_moment_happens_then(steps):
     life = lived(steps)

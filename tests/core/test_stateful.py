@@ -73,6 +73,7 @@ from beacon.core.model import (
 from beacon.core.monitor import Monitor
 from beacon.core.views import EndpointRead, IncidentState, SilenceChanged
 from tests.core.conftest import shifted
+from tests.examples import few
 
 pytestmark = pytest.mark.untraced
 
@@ -800,7 +801,7 @@ class TestBeacon(Beacon.TestCase):
     """A few short lives; `make slow ARGS=worlds` lives many."""
 
     settings = settings(
-        max_examples=8 if settings.default.max_examples < 100 else settings.default.max_examples,
+        max_examples=few(8),
         stateful_step_count=30,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )

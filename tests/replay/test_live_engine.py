@@ -36,6 +36,7 @@ from beacon.engine.probe_memory import ProbeMemory
 from beacon.engine.run import Run
 from beacon.engine.workers import Finished
 from beacon.replay.simulation import PASSING, ScriptedReading, Simulation
+from tests.examples import few
 
 pytestmark = pytest.mark.untraced
 
@@ -281,7 +282,7 @@ def worlds(draw) -> World:
     return World(draw(st.lists(lines, max_size=25)), draw(st.lists(events, max_size=6)), restarts)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=few(20))
 @given(worlds())
 def test_a_replay_is_what_the_live_engine_does(world):
     live = Live(world)
