@@ -5,7 +5,9 @@ is no less than that of most tests.
 """
 
 import contextlib
+import os
 import sys
+import threading
 from collections.abc import Generator
 from typing import Any, Final
 
@@ -18,6 +20,10 @@ TRACER: Final = sys.gettrace() if Coverage.current() else None
 Wrapper = Generator[None, Any, Any]
 
 
+CHILDREN: Final = "COVERAGE_PROCESS_CONFIG"
+"""The variable by which coverage follows the processes that a test starts."""
+
+
 def _followed_by(tracer: Any) -> Wrapper:
     before = sys.gettrace()
     sys.settrace(tracer)
@@ -25,6 +31,18 @@ def _followed_by(tracer: Any) -> Wrapper:
         return (yield)
     finally:
         sys.settrace(before)
+
+
+def _untraced() -> Wrapper:
+    """Nobody follows the test, the threads that it starts, nor the processes."""
+    threads, children = threading.gettrace(), os.environ.pop(CHILDREN, None)
+    threading.settrace(None)
+    try:
+        return (yield from _followed_by(None))
+    finally:
+        threading.settrace(threads)
+        if children is not None:
+            os.environ[CHILDREN] = children
 
 
 if TRACER:
@@ -53,8 +71,9 @@ if TRACER:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Wrapper:
-        untraced = pyfuncitem.get_closest_marker("untraced")
-        return (yield from _followed_by(None if untraced else TRACER))
+        if pyfuncitem.get_closest_marker("untraced"):
+            return (yield from _untraced())
+        return (yield from _followed_by(TRACER))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown() -> Wrapper:

@@ -650,6 +650,7 @@ lives = st.lists(
 NEW = ("opened", "escalated", "relapsed")
 
 
+@pytest.mark.untraced
 @given(lives)
 def test_whenever_it_is_killed_it_comes_back_as_it_was(story):
     """The same incidents, overlays and red; what was acknowledged stays silent until some news."""

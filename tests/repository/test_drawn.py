@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.untraced
+
 
 @pytest.mark.parametrize("name", ["alarm-performance.md", "annunciator.md", "architecture.svg"])
 def test_a_drawing_is_current(name, root, tmp_path):

@@ -261,6 +261,7 @@ def opened_in_a_week(spread, limit, interval, *, setting, usual):
     return opened
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("interval", [60.0, 300.0])
 @pytest.mark.parametrize("setting", [True, False], ids=["slow_after", "the usual"])
 @pytest.mark.parametrize("spread", SPREADS)
