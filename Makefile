@@ -91,7 +91,7 @@ picture: .venv/dev.done  ## docs/demo.svg, from a real run
 annunciator: .venv/dev.done  ## docs/annunciator.md, from the tables of the core
 	PYTHONPATH=. $(BIN)/python scripts/annunciator.py docs/annunciator.md
 
-alarm-performance: .venv/dev.done  ## docs/alarm-performance.md, computed and simulated
+alarm-performance: .venv/dev.done  ## docs/alarm-performance.md and .svg, from docs/alarm-performance.json
 	PYTHONPATH=. $(BIN)/python scripts/alarm_performance.py docs/alarm-performance.md
 
 architecture: .venv/dev.done  ## docs/architecture.svg, from the imports

@@ -149,13 +149,19 @@ class Simulation:
             self._schedule.begin(line.endpoint, self.now)
 
     def _read(self, run: DueRun) -> tuple[Effect, ...]:
-        line = self._lines[run.endpoint]
-        if line.reading is None or (line.endpoint in self._pushed and not run.regular):
+        reading = self.reading(run.endpoint)
+        if reading is None or (run.endpoint in self._pushed and not run.regular):
             return ()  # what is pushed cannot be asked for
         if self.monitor.approach(run.endpoint, self.now) is Approach.HOLD:
-            return self._observe(run, NOT_ASKED)
-        passes = line.share < 1 and self._chances[line.endpoint].random() >= line.share
-        return self._observe(run, PASSING if passes else line.reading)
+            reading = NOT_ASKED
+        return self._observe(run, reading)
+
+    def reading(self, endpoint: str) -> Reading | None:
+        """What a run of this endpoint reads now; None: silence."""
+        line = self._lines[endpoint]
+        if line.reading is None or line.share >= 1:
+            return line.reading
+        return line.reading if self._chances[endpoint].random() < line.share else PASSING
 
     def _observe(self, run: DueRun, reading: Reading) -> tuple[Effect, ...]:
         unanswered = reading.reason is Reason.DEADLINE  # no script says more: the code had left
