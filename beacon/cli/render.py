@@ -1,6 +1,6 @@
 """The daemon's answers as people read them, line by line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from beacon.outputs import times
@@ -87,10 +87,19 @@ def render_explanation(answer: Mapping[str, Any]) -> list[str]:
             detail = f" ({each['detail']})" if each["detail"] else ""
             lines.append(f"  last: {each['outcome']}, {each['reason']}{detail}{took}{read}")
         lines.append(f"  {each['standing']}")
-        lines += [f"  {each[more]}" for more in ("pace", "account", "control") if each.get(more)]
+        lines += [f"  {each[more]}" for more in ("pace", "account") if each.get(more)]
+        lines += [f"  {line}" for line in _control(each, answer["at"])]
         lines += [f"  {fared}" for fared in each.get("arrivals", ())]
         lines += _next(each["next"], "  ")
     return lines
+
+
+def _control(endpoint: Mapping[str, Any], now: str) -> Iterator[str]:
+    """Say what became of wrong codes, and how long ago."""
+    if endpoint.get("control"):
+        at = endpoint["controlled_at"]
+        ago = f", {times.span(times.between(at, now))} ago" if at else ""
+        yield f"{endpoint['control']}{ago}"
 
 
 def _next(prospects: Sequence[Mapping[str, Any]], indent: str) -> list[str]:

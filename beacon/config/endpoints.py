@@ -153,7 +153,7 @@ class Poller:
         probe = self._probe(spot, kind, own, read)
         endpoint = self._endpoint(full, owner, kind, values, probe)
         if kind.ABILITIES.sign_in and len(self._problems) == before:
-            control = self._control(values, probe)
+            control = self._control(spot, values, probe)
             accounts = self._accounts(full, values, probe)
             endpoint = replace(endpoint, accounts=accounts, control=control)
         written = plain(spot.node)
@@ -246,13 +246,18 @@ class Poller:
             return () if values.get("account") is None else (values["account"],)
         return probe.accounts or (full,)
 
-    def _control(self, values: Mapping[str, Any], probe: ConfiguredKind | None) -> float | None:
+    def _control(
+        self, spot: NodePath, values: Mapping[str, Any], probe: ConfiguredKind | None
+    ) -> float | None:
         written = values["control"]
         able = self._embedded or (probe is not None and probe.controllable)
-        if written == "never" or not able:
-            return None
         if written is UNSET:
-            return None if self._embedded else CONTROL
+            return CONTROL if able and not self._embedded else None
+        if written == "never":
+            return None
+        if not able:
+            at, allowed = spot.below("control"), "never, or `rejected:` at the step with the code"
+            self._problems.add(at.place, at.path, "here a wrong code proves nothing", allowed)
         return float(written)
 
     def _times(self, timing: Timing, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from beacon.core.account.control import is_controlled
 from beacon.core.endpoint.delivery_stats import in_words
 from beacon.core.endpoint.latency.slowness import DEAD_BAND
 from beacon.core.endpoint.state import EndpointState
@@ -52,7 +53,7 @@ class EndpointExplained:
     account: str | None = None  # what was spent of its account's budget
     arrivals: tuple[str, ...] = ()  # how what is tied to it fared
     control: str | None = None  # what became of wrong codes
-    controlled_at: float | None = None  # when one was last sent
+    controlled_at: float | None = None  # when that was
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +174,7 @@ def _endpoint(state: EndpointState, timers: Timers) -> EndpointExplained:
         _pace(state),
         _account(state),
         tuple(map(in_words, state.arrivals.values())),
-        _control(state),
-        state.kept.control.made_at,
+        *_control(state),
     )
 
 
@@ -201,16 +201,18 @@ def _account(state: EndpointState) -> str | None:
     )
 
 
-def _control(state: EndpointState) -> str | None:
-    """What became of the wrong codes that it sent."""
+def _control(state: EndpointState) -> tuple[str | None, float | None]:
+    """What became of the wrong codes that it sent, and when that was."""
     control = state.kept.control
-    if state.spec.control is None:
-        return None
+    if not is_controlled(state.spec):
+        return None, None
     if control.latched(state.spec):
-        return f"wrong codes are accepted: {NOT_LOOKED_AT}"
-    if control.refused_at is not None and not control.accepted:
-        return "the last wrong code was refused: codes are looked at"
-    return "no wrong code has been refused yet"
+        return f"wrong codes are accepted: {NOT_LOOKED_AT}", control.made_at
+    if control.accepted:
+        return "a wrong code was accepted; a second one decides", control.made_at
+    if control.refused_at is not None:
+        return "codes are looked at: a wrong code was refused", control.refused_at
+    return "no wrong code has been refused yet", None
 
 
 def _standing(state: EndpointState) -> str:

@@ -519,6 +519,14 @@ def test_explain_prints_lines_or_json(serve, capsys):
     ]
 
 
+def test_explain_says_how_long_ago_a_wrong_code_was_refused(serve, capsys):
+    said = {"control": "a wrong code was refused", "controlled_at": "2026-01-05T09:02:12+00:00"}
+    door = EXPLAINED["endpoints"]["door/open"]
+    state = serve(explain=lambda request, by: EXPLAINED | {"endpoints": {"door/open": door | said}})
+    assert main(["explain", "door", *state]) == 0
+    assert "  a wrong code was refused, 3 h 00 m ago" in capsys.readouterr().out.splitlines()
+
+
 def test_a_silence_without_a_unit_is_a_usage_error(tmp_path, capsys):
     assert main(["silence", "--for", "30", "--state-dir", str(tmp_path)]) == 64
     assert "30 has no unit" in capsys.readouterr().err

@@ -1,12 +1,15 @@
 """What every kind that signs in does with its codes, and what the beacon makes of its readings."""
 
+import contextlib
 import re
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from beacon import probes
+from beacon.config.problems import ConfigError
 from beacon.core.model import Outcome, Reading, Reason
 from beacon.engine.clock import SystemClock
 from beacon.engine.run import DeadlinePassed, Run
@@ -17,6 +20,8 @@ from tests.probes.conformance import MOODS, SEED, case, http_answer, kinds_that,
 from tests.probes.conftest import shown_after
 from tests.probes.runs import Standing
 
+SIGNED = frozenset({"duo"})
+"""Kinds whose requests have a signature: two are never alike."""
 KINDS = kinds_that(lambda kind: kind.ABILITIES.sign_in)
 CODE = re.compile(r"(?:totp|hotp)(?=[:(])")
 WITH_A_CODE = [kind for kind in KINDS if CODE.search(case(kind).settings)]
@@ -96,6 +101,57 @@ def test_a_code_is_never_sent_to_two_requests(
         tried(probe_of(counted(kind), parrot.port))
     code = TOKEN.counted(0).encode()
     assert sum(code in request for request in set(parrot.received)) <= 1
+
+
+@pytest.mark.parametrize("of", [of_time, counted])
+@pytest.mark.parametrize("kind", WITH_A_CODE)
+def test_a_wrong_code_on_purpose_is_sent_as_a_right_one_is_and_uses_up_nothing(
+    kind: str,
+    of: Callable[[str], str],
+    probe_of: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+    wrong = Token.wrong
+
+    def noted(token: Token, step: int, within: int) -> str:
+        made.append(wrong(token, step, within))
+        return made[-1]
+
+    monkeypatch.setattr(Token, "wrong", noted)
+    clock, memory = Standing(), MEMORIES.new()
+    right = TOKEN.code(clock.utc().timestamp()) if of is of_time else TOKEN.counted(0)
+    sent = []
+    for code in (None, right):
+        run = Run(clock, 60.0, memory=memory)
+        run.wrong_code = code is None
+        with case(kind).parrot(MOODS["hangs up"]) as parrot:
+            with contextlib.suppress(DeadlinePassed):
+                run.take(probe_of(of(kind), parrot.port))
+            port = str(parrot.port).encode()
+        assert run.made_wrong_code is run.wrong_code
+        assert (code or made[-1]) in run._secrets._values, "it is masked, too"
+        whole = b"".join(dict.fromkeys(parrot.received)).replace(port, b"PORT")
+        sent.append(whole.replace((code or made[-1]).encode(), b"CODE"))
+    assert len(set(made)) == 1
+    if issubclass(probes.load(kind), Reach) and kind not in SIGNED:
+        assert b"CODE" in sent[0], "the right password goes with it"
+        assert sent[0] == sent[1]
+
+
+@pytest.mark.parametrize("kind", WITH_A_CODE)
+def test_which_kinds_send_wrong_codes(kind: str, probe_of: Callable[..., Any]) -> None:
+    able = re.search(r"^ *code: ", case(kind).settings, re.MULTILINE)
+    assert probe_of(of_time(kind), 9).controllable is bool(able), "by steps: not without `rejected`"
+
+
+def test_where_a_wrong_code_proves_nothing_none_can_be_asked_for(
+    config_of: Callable[..., Any],
+) -> None:
+    flow = case("flow").settings
+    assert config_of(flow, 9).watched.endpoints[0].control is None
+    with pytest.raises(ConfigError, match="control: here a wrong code proves nothing"):
+        config_of("control: 24h\n" + textwrap.dedent(flow), 9)
 
 
 @pytest.mark.parametrize("kind", WITH_A_CODE)

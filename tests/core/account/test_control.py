@@ -1,12 +1,18 @@
 """The negative control: when a wrong code is sent, and what it says of a service."""
 
-import pytest
+import itertools
+from dataclasses import replace
 
-from beacon.core.account.control import ControlKept
-from beacon.core.effects import Announced, Control
-from beacon.core.inputs import Bypass
-from beacon.core.model import Evidence, Moment, Reading, Reason, Service, Verdict
-from beacon.replay.simulation import ScriptedReading
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beacon.core.account.control import LEAST_DOUBT, ControlKept
+from beacon.core.effects import Announced, Control, Transition
+from beacon.core.inputs import Bypass, Controlled
+from beacon.core.model import NEVER, Evidence, Moment, Reading, Reason, Service, Site, Verdict
+from beacon.core.views import EndpointRead
+from beacon.replay.simulation import ScriptedReading, Simulation
 from tests.core.endpoint.conftest import build
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -125,3 +131,98 @@ def test_it_is_in_no_streak_and_counts_in_the_budget(watched):
     assert "guard_stopped" in harness.service().overlays
     told = [e for e in harness.effects if isinstance(e, Announced) and e.what == "opened"]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "minutes", "said"),
+    [
+        ("refused", 30, "codes are looked at: a wrong code was refused"),
+        ("unanswered", 30, "no wrong code has been refused yet"),
+        ("accepted", 5, "a wrong code was accepted; a second one decides"),
+        ("accepted", 30, "wrong codes are accepted: MFA is not being enforced for this account"),
+    ],
+)
+def test_explain_says_what_became_of_the_last(watched, answer, minutes, said):
+    harness = watched(answer).advance(minutes * MINUTE)
+    [explained] = harness.simulation.monitor.explain("mfa").endpoints
+    assert explained.control.startswith(said)
+    assert (explained.controlled_at is None) is (answer == "unanswered")
+
+
+# --- what it must not do ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{"control": None}, {"control": DAY, "guard_max": 1}])
+def test_where_none_is_sent_any_more_nothing_is_held_against_the_service(settings):
+    kept = ControlKept(made_at=Moment(0.0), doubted_since=Moment(0.0), accepted=2)
+    assert kept.latched(SPEC)
+    spec = replace(SPEC, **settings)
+    assert (kept.latched(spec), kept.unproven_at(spec)) == (False, NEVER)
+
+
+def test_time_in_which_no_proof_was_due_is_no_doubt():
+    fine = ControlKept().made(Moment(0.0)).refused(Moment(1.0))
+    assert fine.unproven_at(SPEC) == NEVER, "a beacon that was off for a week doubts nothing"
+    asked = fine.made(Moment(9 * DAY))
+    assert asked.unproven_at(SPEC) == 9 * DAY + LEAST_DOUBT
+    assert asked.slept(7 * DAY).unproven_at(SPEC) == 16 * DAY + LEAST_DOUBT
+    assert asked.put_off().unproven_at(SPEC) == NEVER, "MFA is off on purpose"
+    assert asked.put_off().made(Moment(20 * DAY)).unproven_at(SPEC) == 20 * DAY + LEAST_DOUBT
+
+
+@pytest.mark.parametrize("reason", [Reason.OK, Reason.SIGN_IN_REJECTED])
+def test_a_run_that_ended_before_its_code_proves_nothing(watched, reason):
+    harness = watched("unanswered").advance(5 * MINUTE)
+    was = harness.simulation.monitor.remember(harness.now).endpoints[SIGN_IN].control
+    at = harness.now
+    event = Controlled(at, SIGN_IN, Reading(reason), at, code_sent=False)
+    harness.effects += harness.simulation.tell(event)
+    assert harness.simulation.monitor.remember(harness.now).endpoints[SIGN_IN].control == was
+
+
+def test_it_stands_beside_an_outage_and_outlasts_it(watched):
+    harness = watched("accepted").advance(15 * MINUTE).acknowledge()
+    harness.script(Reason.DEADLINE, SIGN_IN).advance(10 * MINUTE).acknowledge()
+    assert harness.verdict() is Verdict.OUTAGE
+    assert harness.service().cause == "unknown", "it brings nothing down"
+    harness.script(Reason.OK, SIGN_IN).advance(HOUR)
+    assert (harness.verdict(), harness.service().cause) == (Verdict.DEGRADED, "mfa not enforced")
+
+
+def test_beneath_a_known_trouble_it_widens(watched):
+    harness = watched("refused", control=HOUR, slow_after=5.0).advance(10 * MINUTE)
+    harness.script(Reason.OK, SIGN_IN, latency=9.0).advance(15 * MINUTE).acknowledge()
+    assert harness.verdict() is Verdict.DEGRADED
+    answers(harness.clear_effects(), "accepted")
+    harness.advance(2 * HOUR)
+    assert harness.announcements == ["widened"]
+    assert harness.incident.cause == "mfa not enforced"
+
+
+ANSWERS = st.sampled_from(["refused", "accepted", "unanswered"])
+READ = st.sampled_from([Reason.OK, Reason.SLOW, Reason.DEADLINE, Reason.RATE_LIMITED])
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(READ, ANSWERS, st.floats(MINUTE, 2 * DAY)), max_size=6))
+def test_health_is_as_if_there_were_no_controls(life):
+    """Wrong codes are in no streak, window, baseline or freshness; and never in a hurry."""
+
+    def lived(control):
+        spec = build(SIGN_IN, control=control, interval=60.0, stale_after=400.0)
+        site = Site(id="soc", services=(Service(id="mfa", name="", endpoints=(spec,)),))
+        simulation = Simulation(site, 0.0)
+        effects = list(simulation.start())
+        for reason, answer, seconds in life:
+            simulation.script(SIGN_IN, Reading(reason))
+            simulation._reads_now(ScriptedReading(simulation.now, SIGN_IN, None, control=answer))
+            effects += simulation.run(simulation.now + seconds)
+        return effects
+
+    ours, without = lived(HOUR), lived(None)
+    kinds = (EndpointRead, Transition)
+    assert [e for e in ours if isinstance(e, kinds)] == [e for e in without if isinstance(e, kinds)]
+    made = [e.at for e in ours if isinstance(e, Control)]
+    assert all(b >= a + 600.0 for a, b in itertools.pairwise(made))
+    if all(answer != "accepted" for _, answer, _ in life):
+        assert all(b >= a + HOUR for a, b in itertools.pairwise(made))
