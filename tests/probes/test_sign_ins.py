@@ -125,7 +125,7 @@ def test_a_wrong_code_on_purpose_is_sent_as_a_right_one_is_and_uses_up_nothing(
     for code in (None, right):
         run = Run(clock, 60.0, memory=memory)
         run.wrong_code = code is None
-        with case(kind).parrot(MOODS["hangs up"]) as parrot:
+        with case(kind).parrot(over_at(run)) as parrot:
             with contextlib.suppress(DeadlinePassed):
                 run.take(probe_of(of(kind), parrot.port))
             port = str(parrot.port).encode()
