@@ -195,6 +195,7 @@ class Beacon:
         return sum(e.what is Announcement.GUARD_STOPPED for e in found)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("names", ["a", "ab", "abc"])
 @pytest.mark.parametrize(
     ("mood", "knocks", "attempts", "stopped"),
@@ -288,6 +289,7 @@ def test_rejections_while_our_clock_is_lost_count():
 happening = st.one_of(st.sampled_from(Mood), st.sampled_from(["restart", "lost", "found"]))
 
 
+@pytest.mark.untraced
 @settings(max_examples=25)
 @given(
     st.lists(st.tuples(happening, st.floats(MINUTE, 5 * HOUR)), max_size=8),
