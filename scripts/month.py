@@ -90,7 +90,6 @@ class Watch:
         if effect.what is Announcement.OPENED:
             self.open[effect.service] = effect.at
         if effect.what is Announcement.CLOSED:
-            self._seen.pop(effect.service, None)
             began = self.open.pop(effect.service, effect.at)
             self.lasted.append((effect.service, began, effect.at))
         elif effect.what in ALARMS and effect.incident is not None:

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from beacon.config.fields import Secret, Url
-from beacon.core.model import Reason
+from beacon.core.model import Outcome, Reason
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probes.privacyidea import PrivacyIdea
 from tests.probes.driven import Driven
@@ -53,7 +53,7 @@ def test_a_privacyidea_that_hung_for_an_hour_locks_no_token(
     privacyidea.process.send_signal(signal.SIGSTOP)
     driven.live(60 * MINUTE, ahead=-70 * MINUTE)
     sent = sum(unanswered for *_, unanswered in driven.readings)
-    assert {reading.reason for _, reading, _ in driven.readings} == {Reason.DEADLINE}
+    assert {reading.outcome for _, reading, _ in driven.readings} == {Outcome.FAIL}
     assert len(driven.readings) > 2 * sent, "the others only knocked"
     privacyidea.process.send_signal(signal.SIGCONT)
     counted = [0]
