@@ -1,11 +1,14 @@
-"""A real server that hangs, and what it makes of the queue when it wakes.
+"""Real servers that hang, and what one makes of the queue when it wakes.
 
 Core, schedule and probes are the real ones. Time passes from run to run, so that an hour takes
 seconds.
 """
 
+import contextlib
 import signal
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,8 +16,10 @@ import requests
 
 from beacon.config.fields import Secret, Url
 from beacon.core.model import Outcome, Reason
+from beacon.net.radius import Packet
 from beacon.otp.code_setting import OneTimeCode
 from beacon.probes.privacyidea import PrivacyIdea
+from beacon.probes.radius import Radius
 from tests.probes.driven import Driven
 
 MINUTE = 60.0
@@ -63,3 +68,75 @@ def test_a_privacyidea_that_hung_for_an_hour_locks_no_token(
     driven.live(11 * MINUTE, ahead=MINUTE, passes=False, waits=False)
     assert Reason.OK in {reading.reason for _, reading, _ in driven.readings}
     assert failures(privacyidea, user) == 0
+
+
+class WithoutStatus:
+    """A relay before a RADIUS server that answers no Status-Server, as NPS does not."""
+
+    def __init__(self, server: int) -> None:
+        self._server = server
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(0.1)
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._over = threading.Event()
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join(60)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as onwards:
+            onwards.connect(("127.0.0.1", self._server))
+            onwards.settimeout(0.2)
+            while not self._over.is_set():
+                with contextlib.suppress(OSError):
+                    request, peer = self._socket.recvfrom(4096)
+                    if request[0] == Packet.ACCESS_REQUEST:
+                        onwards.send(request)
+                        self._socket.sendto(onwards.recv(4096), peer)
+
+
+@pytest.fixture
+def without_status(freeradius: Any) -> Iterator[WithoutStatus]:
+    relay = WithoutStatus(freeradius.port)
+    yield relay
+    relay.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("has_status", [True, False])
+def test_a_freeradius_that_hangs_for_an_hour(
+    freeradius: Any, without_status: WithoutStatus, has_status: bool
+) -> None:
+    """With Status-Server it is asked on; without, an operator must allow the next attempt."""
+    freeradius.be("accepts all")
+    port = freeradius.port if has_status else without_status.port
+    settings = {"username": "probe", "password": Secret(freeradius.password)}
+    probe = Radius(
+        host="127.0.0.1",
+        port=port,
+        shared_secret=Secret(freeradius.shared_secret),
+        code=OneTimeCode(hotp=Secret(freeradius.seed)),
+        **settings,
+    )
+    driven = Driven({"in": probe})
+    driven.patience = 2.0
+    driven.live(MINUTE, ahead=0.0)
+    assert {reading.reason for _, reading, _ in driven.readings} == {Reason.OK}
+    freeradius.process.send_signal(signal.SIGSTOP)
+    driven.readings.clear()
+    driven.patience = 0.25
+    driven.live(60 * MINUTE, ahead=0.0)
+    sent = sum(unanswered for *_, unanswered in driven.readings)
+    assert sent == 8
+    assert (len(driven.readings) > sent) is has_status, "knocks spend nothing"
+    freeradius.process.send_signal(signal.SIGCONT)
+    driven.readings.clear()
+    driven.patience = 2.0
+    driven.live(11 * MINUTE, ahead=0.0)
+    stopped = "guard_stopped" in driven.monitor.view().services[0].overlays
+    assert (bool(driven.readings), stopped) == (has_status, not has_status)

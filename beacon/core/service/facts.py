@@ -103,3 +103,8 @@ def began_at(endpoints: Iterable[EndpointState], incident: float | None) -> floa
     onsets = [e.kept.confirmed_onset for e in endpoints if e.still_down]
     began = [onset.at for onset in onsets if onset is not None]
     return min(began + ([] if incident is None else [incident]), default=math.inf)
+
+
+def cited_first(causes: Iterable[Cause], service: str) -> str:
+    """The endpoint that explains a service in which none is down or degraded, else the service."""
+    return next((cited.endpoint for cause in causes for cited in cause.readings), service)

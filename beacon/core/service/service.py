@@ -263,7 +263,7 @@ class ServiceMonitor:
             at,
             self.spec.id,
             self.state.verdict,
-            first_out=first.spec.id if first else self.spec.id,
+            first_out=first.spec.id if first else facts.cited_first(self._causes, self.spec.id),
             onset_at=at if onset is None else onset.at,
         )
 
