@@ -73,7 +73,7 @@ def recall(
     for name, kept in memory.endpoints.items():
         state = endpoints.endpoints.get(name)
         if state is not None and name not in changed:
-            state.recall(replace(kept, guard=kept.guard.resume()) if resume else kept)
+            state.recall(replace(kept, guard=kept.guard.recalled(resumed=resume)))
             state.arrivals = {c.delivery: c for c in memory.arrivals if c.cause == name}
             _wait_for_reading(endpoints, state, at)
             if name in memory.paid:

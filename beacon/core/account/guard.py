@@ -22,7 +22,7 @@ class SignInGuard:
     proven: bool = False  # its credentials have passed once
     rejections: int = 0  # since it last passed
     stopped_at: Moment | None = None  # they never passed, and a run that began then was rejected
-    knocks: bool | None = None  # whether the server has answered a knock; None: not tried
+    knocks: bool | None = None  # whether the server has answered a knock; None: to be tried
     hung: int = 0  # knocks in a row without an answer, up to `HUNG_ENOUGH`
 
     def passed(self) -> "SignInGuard":
@@ -43,6 +43,11 @@ class SignInGuard:
             return replace(self, knocks=True, hung=0)
         hung = min(self.hung + 1, HUNG_ENOUGH) if self.knocks else 0
         return replace(self, knocks=bool(self.knocks), hung=hung)
+
+    def recalled(self, *, resumed: bool) -> "SignInGuard":
+        """Go on after a restart: a server that answered no knock is asked once more."""
+        guard = self.resume() if resumed else self
+        return guard if guard.knocks is not False else replace(guard, knocks=None)
 
     def resume(self) -> "SignInGuard":
         """Let it be tried once more."""

@@ -81,7 +81,7 @@ class SignIns:
                 found |= dict.fromkeys(
                     names, AccountBudget(guard.rejections, began_at=at, ended_at=at)
                 )
-        for name in found.keys() & self._sharers.keys():
+        for name in (each for each in found if each in self._sharers):
             specs = [state.spec for state in self._sharers[name]]
             allowed = resumed and any(map(found[name].needs_operator, specs))
             self.budgets[name] = replace(found[name], resumed=found[name].resumed or allowed)

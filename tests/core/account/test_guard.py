@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from beacon.core.account.guard import SignInGuard
 from beacon.core.effects import Postpone, Transition
 from beacon.core.inputs import TimePassed
 from beacon.core.model import Health, Reading, Reason
@@ -50,3 +51,10 @@ def test_rejections_are_spaced_and_then_stopped():
     assert [e for e in third if isinstance(e, Postpone)] == [Postpone(616.0, "mfa/a", math.inf)]
     desk.monitor.handle(TimePassed(1e6))
     assert desk.report("mfa/a").health is Health.DOWN, "the stop holds"
+
+
+@pytest.mark.parametrize(("knew", "knows"), [(None, None), (True, True), (False, None)])
+def test_a_server_that_answered_no_knock_is_asked_once_more_after_a_restart(knew, knows):
+    guard = SignInGuard(proven=True, stopped_at=5.0, knocks=knew)
+    assert guard.recalled(resumed=False) == SignInGuard(True, stopped_at=5.0, knocks=knows)
+    assert guard.recalled(resumed=True) == SignInGuard(True, knocks=knows)
