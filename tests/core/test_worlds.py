@@ -146,7 +146,8 @@ class Rules:
                 begun = max(since, self.free_since[service.id], world.disturbed_at)
                 bound = max(2 * spec.interval + spec.timeout, 300.0)
                 detected = spec.failure_threshold * spec.interval + spec.timeout
-                if self._excused(spec):
+                doubted = service.blind and self._said_blind(service.id) and world.witnesses_doubt
+                if doubted or self._excused(spec):
                     self.free_since[service.id] = world.now
                 elif world.now - begun > bound + detected:
                     self._has_an_incident(service.id, name, bound)
@@ -161,6 +162,11 @@ class Rules:
             if seen < fell < world.now - 1800.0 - bound:
                 asked = world.last_announced(service, *ASKS)
                 assert asked >= fell, f"{name} fell beneath an acknowledged"
+
+    def _said_blind(self, service: str) -> bool:
+        """Whether it was announced that we are blind, and not the contrary since."""
+        blind = self.world.last_announced(service, Announcement.BLIND)
+        return blind > self.world.last_announced(service, Announcement.SIGHTED)
 
     def _excused(self, spec: Endpoint) -> bool:
         """What it depends on does not work, so it may be inhibited."""

@@ -178,7 +178,7 @@ class World:
         self.effects = list(self.simulation.run(until))
         while self._lines and self._lines[0].at <= until:
             self._note(self._lines.pop(0))
-        if self._witnesses_doubt() or self._lost[0] - 60 <= until <= self._lost[1] + 60:
+        if self._lost[0] - 60 <= until <= self._lost[1] + 60:
             self.disturbed_at = until
         if self.restart_times and self.restart_times[0] <= until:
             self.restart_times.pop(0)
@@ -191,8 +191,9 @@ class World:
         self.announced += [e for e in self.effects if isinstance(e, Announced)]
         return until < START + SPAN
 
-    def _witnesses_doubt(self) -> bool:
-        """Whether all witnesses outside may fail at once: then we are blind, and say so."""
+    @property
+    def witnesses_doubt(self) -> bool:
+        """Whether all witnesses outside may fail at once."""
         outside = [w.id for w in self.site.witnesses if not w.local]
         return all(name in self._failing_witnesses for name in outside)
 
