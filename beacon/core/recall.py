@@ -68,23 +68,18 @@ def recall(
     that are asked something else now: of them nothing is known. `resume`: an operator
     restarted us, so sign-ins that the guard stopped may be tried again.
     """
-    guards = {name: each.guard for name, each in memory.endpoints.items() if name not in changed}
+    same = {n: kept for n, kept in memory.endpoints.items() if n not in changed}
+    guards = {name: kept.guard for name, kept in same.items()}
     endpoints.sign_ins.restore(memory.accounts, guards, at, resumed=resume)
-    for name, kept in memory.endpoints.items():
+    for name, kept in same.items():
         state = endpoints.endpoints.get(name)
-        if state is not None and name not in changed:
+        if state is not None:
             state.recall(replace(kept, guard=kept.guard.recalled(resumed=resume)))
             state.arrivals = {c.delivery: c for c in memory.arrivals if c.cause == name}
             _wait_for_reading(endpoints, state, at)
             if name in memory.paid:
                 _let_count(endpoints, effects, state, memory.paid[name], at)
-    endpoints.sign_ins.allow_once(
-        endpoints.endpoints[n] for n in changed if n in endpoints.endpoints
-    )
-    endpoints.sign_ins.follow(at)
-    slept = at - memory.at
-    endpoints.controls.recall(endpoints.endpoints.values(), slept, at)
-    endpoints.sign_ins.take_just_stopped()  # it was announced before the start
+    _hold_sign_ins(endpoints, changed, at, slept=at - memory.at)
     annunciator = services.tower.annunciator
     for name, service in memory.services.items():
         if name in services.monitors:
@@ -100,6 +95,17 @@ def recall(
     services.kept = memory.overall
     if memory.silence is not None and services.open_incidents():
         services.tower.keep_silent(memory.silence, at)
+
+
+def _hold_sign_ins(
+    endpoints: EndpointMonitors, changed: Collection[str], at: Moment, *, slept: float
+) -> None:
+    """Hold back what the budgets hold back; credentials that changed may be tried once more."""
+    sign_ins, states = endpoints.sign_ins, endpoints.endpoints
+    sign_ins.allow_once(state for name, state in states.items() if name in changed)
+    sign_ins.follow(at)
+    sign_ins.take_just_stopped()  # it was announced before the start
+    endpoints.controls.recall(states.values(), slept, at)
 
 
 def _wait_for_reading(endpoints: EndpointMonitors, state: EndpointState, at: Moment) -> None:

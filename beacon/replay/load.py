@@ -212,14 +212,7 @@ def _reading(document: YamlDocument, at: LinePath, line: Line) -> Iterator[Scrip
         allowed = "one of " + ", ".join(possible)
         document.refuse((*at, outcome.value), f"not a reason to {outcome}: {word!r}", allowed)
         return
-    for number, other in enumerate(line.also):
-        if outcome is not Outcome.FAIL or other not in possible:
-            allowed = "beside fail one of " + ", ".join(
-                r for r in Reason if r.outcome is Outcome.FAIL
-            )
-            document.refuse(
-                (*at, "also", number), f"not a reason to fail beside: {other!r}", allowed
-            )
+    _check_also(document, at, line, outcome)
     offset = line.clock_offset
     reading = Reading(
         Reason(word),
@@ -232,6 +225,16 @@ def _reading(document: YamlDocument, at: LinePath, line: Line) -> Iterator[Scrip
         records=(word, *line.also) if line.also else (),
     )
     yield ScriptedReading(float(line.at), line.endpoint, reading, line.share)
+
+
+def _check_also(document: YamlDocument, at: LinePath, line: Line, outcome: Outcome) -> None:
+    """Refuse what does not fail beside a fail."""
+    fails = [reason for reason in Reason if reason.outcome is Outcome.FAIL]
+    for number, other in enumerate(line.also):
+        if outcome is not Outcome.FAIL or other not in fails:
+            text = f"not a reason to fail beside: {other!r}"
+            allowed = f"beside fail one of {', '.join(fails)}"
+            document.refuse((*at, "also", number), text, allowed)
 
 
 def _calendar(config: Config, start: datetime, begin: float, end: float) -> Iterator[Event]:
