@@ -152,9 +152,10 @@ class Poller:
             return Polled(full, spot, None)
         probe = self._probe(spot, kind, own, read)
         endpoint = self._endpoint(full, owner, kind, values, probe)
-        if kind.ABILITIES.sign_in and len(self._problems) == before:
-            control = self._control(spot, values, probe)
-            accounts = self._accounts(full, values, probe)
+        if owner != "witness" and len(self._problems) == before:
+            signs_in = kind.ABILITIES.sign_in
+            control = self._control(spot, values, probe, signs_in=signs_in)
+            accounts = self._accounts(full, values, probe) if signs_in else ()
             endpoint = replace(endpoint, accounts=accounts, control=control)
         written = plain(spot.node)
         settings = {key: value for key, value in written.items() if key in {"type", *own}}
@@ -247,16 +248,22 @@ class Poller:
         return probe.accounts or (full,)
 
     def _control(
-        self, spot: NodePath, values: Mapping[str, Any], probe: ConfiguredKind | None
+        self,
+        spot: NodePath,
+        values: Mapping[str, Any],
+        probe: ConfiguredKind | None,
+        *,
+        signs_in: bool,
     ) -> float | None:
         written = values["control"]
-        able = self._embedded or (probe is not None and probe.controllable)
+        able = signs_in and (self._embedded or (probe is not None and probe.controllable))
         if written is UNSET:
             return CONTROL if able and not self._embedded else None
         if written == "never":
             return None
         if not able:
-            at, allowed = spot.below("control"), "never, or `rejected:` at the step with the code"
+            at = spot.below("control")
+            allowed = "never; in a flow: `rejected:` at the step that sends the code"
             self._problems.add(at.place, at.path, "here a wrong code proves nothing", allowed)
         return float(written)
 

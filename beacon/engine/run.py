@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from beacon.core.account.approach import Approach
@@ -42,13 +43,12 @@ EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EN
 _NAMED: Final = 120
 """Characters of a detail that dead addresses may take."""
 
-
-GATEWAY_GAVE_UP: Final = frozenset({502, 504})
-"""HTTP statuses of a gateway that forwarded a request, maybe: the server may judge it later."""
-ASKED_TOO_OFTEN: Final = 429
-REFUSED_BY_PROXY: Final = 407
-SERVER_ERROR: Final = 500
-"""From this status on a server says that it failed."""
+GATEWAY_GAVE_UP: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+"""Statuses of a gateway that forwarded a request, maybe: the server may judge it later."""
+NOT_JUDGED: Final = frozenset(
+    {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}
+)
+"""Statuses below those of a failed server (500) that say that a code was not looked at."""
 
 
 class DeadlinePassed(Exception):
@@ -255,7 +255,8 @@ class Run:
         if status in GATEWAY_GAVE_UP:
             return
         self.unanswered = False
-        if status not in (ASKED_TOO_OFTEN, REFUSED_BY_PROXY) and (status or 0) < SERVER_ERROR:
+        failed = status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if not failed and status not in NOT_JUDGED:
             self._unsent.clear()
 
     def nothing_left(self) -> None:

@@ -4,10 +4,7 @@ Core, schedule and probes are the real ones. Time passes from run to run, so tha
 seconds.
 """
 
-import contextlib
 import signal
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +18,7 @@ from beacon.otp.code_setting import OneTimeCode
 from beacon.probes.privacyidea import PrivacyIdea
 from beacon.probes.radius import Radius
 from tests.probes.driven import Driven
+from tests.servers.freeradius import Relay
 
 MINUTE = 60.0
 
@@ -70,39 +68,12 @@ def test_a_privacyidea_that_hung_for_an_hour_locks_no_token(
     assert failures(privacyidea, user) == 0
 
 
-class WithoutStatus:
-    """A relay before a RADIUS server that answers no Status-Server, as NPS does not."""
-
-    def __init__(self, server: int) -> None:
-        self._server = server
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.settimeout(0.1)
-        self.port: int = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._over = threading.Event()
-        self._thread.start()
-
-    def close(self) -> None:
-        self._over.set()
-        self._thread.join(60)
-        self._socket.close()
-
-    def _serve(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as onwards:
-            onwards.connect(("127.0.0.1", self._server))
-            onwards.settimeout(0.2)
-            while not self._over.is_set():
-                with contextlib.suppress(OSError):
-                    request, peer = self._socket.recvfrom(4096)
-                    if request[0] == Packet.ACCESS_REQUEST:
-                        onwards.send(request)
-                        self._socket.sendto(onwards.recv(4096), peer)
-
-
 @pytest.fixture
-def without_status(freeradius: Any) -> Iterator[WithoutStatus]:
-    relay = WithoutStatus(freeradius.port)
+def without_status(freeradius: Any) -> Iterator[Relay]:
+    """It, answering no Status-Server, as NPS does."""
+    relay = Relay(
+        freeradius.port, takes=lambda asked: asked[0] == Packet.ACCESS_REQUEST, patience=0.2
+    )
     yield relay
     relay.close()
 
@@ -110,7 +81,7 @@ def without_status(freeradius: Any) -> Iterator[WithoutStatus]:
 @pytest.mark.integration
 @pytest.mark.parametrize("has_status", [True, False])
 def test_a_freeradius_that_hangs_for_an_hour(
-    freeradius: Any, without_status: WithoutStatus, has_status: bool
+    freeradius: Any, without_status: Relay, has_status: bool
 ) -> None:
     """With Status-Server it is asked on; without, an operator must allow the next attempt."""
     freeradius.be("accepts all")

@@ -145,13 +145,14 @@ def test_which_kinds_send_wrong_codes(kind: str, probe_of: Callable[..., Any]) -
     assert probe_of(of_time(kind), 9).controllable is bool(able), "by steps: not without `rejected`"
 
 
+@pytest.mark.parametrize("kind", ["flow", "http"])
 def test_where_a_wrong_code_proves_nothing_none_can_be_asked_for(
-    config_of: Callable[..., Any],
+    kind: str, config_of: Callable[..., Any]
 ) -> None:
-    flow = case("flow").settings
-    assert config_of(flow, 9).watched.endpoints[0].control is None
+    settings = case(kind).settings
+    assert config_of(settings, 9).watched.endpoints[0].control is None
     with pytest.raises(ConfigError, match="control: here a wrong code proves nothing"):
-        config_of("control: 24h\n" + textwrap.dedent(flow), 9)
+        config_of("control: 24h\n" + textwrap.dedent(settings), 9)
 
 
 @pytest.mark.parametrize("kind", WITH_A_CODE)

@@ -160,11 +160,22 @@ sub post_auth {
 """
 
 
-class Unsigning:
-    """A relay that takes the signatures out of the answers, as of an older server."""
+class Relay:
+    """A relay before a server. It passes on the requests it takes, and changes the answers.
 
-    def __init__(self, server: int) -> None:
-        self._server = server
+    It waits `patience` seconds for each answer; meanwhile it takes no other request.
+    """
+
+    def __init__(
+        self,
+        server: int,
+        *,
+        takes: Callable[[bytes], bool] = lambda _: True,
+        changed: Callable[[bytes, bytes], bytes] = lambda _, answer: answer,
+        patience: float = 10.0,
+    ) -> None:
+        self._server, self._takes, self._changed = server, takes, changed
+        self._patience = patience
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -179,14 +190,16 @@ class Unsigning:
     def _serve(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as onwards:
             onwards.connect(("127.0.0.1", self._server))
-            onwards.settimeout(10)
+            onwards.settimeout(self._patience)
             while asked := self._socket.recvfrom(4096):
                 request, peer = asked
                 if not request:
                     return
-                onwards.send(request)
-                with contextlib.suppress(TimeoutError):
-                    self._socket.sendto(unsigned(request, onwards.recv(4096)), peer)
+                if self._takes(request):
+                    onwards.send(request)
+                    with contextlib.suppress(TimeoutError):
+                        answer = self._changed(request, onwards.recv(4096))
+                        self._socket.sendto(answer, peer)
 
 
 def unsigned(request: bytes, answer: bytes) -> bytes:
@@ -207,7 +220,7 @@ class FreeRadius:
 
     version: tuple[int, ...]
     own_port: int
-    unsigning: Unsigning
+    unsigning: Relay
     process: subprocess.Popen[bytes]
     home: Path
     seed: str = ""
@@ -266,7 +279,7 @@ def radius_process(
     banner = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stdout
     version = re.search(r"FreeRADIUS Version ([\d.]+)", banner)
     assert version is not None, banner
-    unsigning = Unsigning(port)
+    unsigning = Relay(port, changed=unsigned)  # as an older server answers
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [binary, "-d", home, "-f", "-xx", "-l", "stdout"], stdout=log, stderr=log

@@ -5,11 +5,10 @@ answered may become one: a hung server judges its queue when it wakes, and stale
 (docs/adr/0039).
 """
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
-from beacon.core.model import LONG_AGO, Endpoint, Moment
+from beacon.core.model import LONG_AGO, NEVER, Endpoint, Moment
 
 REJECTIONS_TO_DOWN: Final = 2
 HOUR: Final = 3600.0
@@ -53,10 +52,10 @@ class AccountBudget:
         if self.resumed:
             return Moment(self.began_at + spec.guard_interval)
         if self.rejected >= spec.guard_max:
-            return Moment(math.inf)
+            return NEVER
         if self.is_over(spec):
             if self.rejected or not knocks:  # it judges: one more may be the last it allows
-                return Moment(math.inf)
+                return NEVER
             return Moment(self.ended_at + (spec.guard_interval if hung else HOUR))
         if self.rejected >= REJECTIONS_TO_DOWN or self.unanswered >= spec.guard_max:
             return Moment(self.ended_at + spec.guard_interval)

@@ -1,6 +1,7 @@
 """What is said beside a verdict: vendor's words, missing records, codes, why it is held.
 
-An incident keeps them, and people see them; no verdict rests on them.
+People see them, and an incident keeps them. Two of them count: wrong codes that are accepted
+degrade a service, and what is untested or unproven for too long makes it advisory.
 """
 
 import math

@@ -64,6 +64,7 @@ class ServiceMonitor:
         self._external_causes: tuple[EndpointState, ...] = ()
         self._affected: Mapping[str, tuple[str, ...]] = {}
         self._causes: tuple[Cause, ...] = ()  # what explains its trouble, as last judged
+        self._beside: tuple[Cause, ...] = ()  # of these, what no endpoint's health shows
 
     def configure(
         self,
@@ -181,8 +182,7 @@ class ServiceMonitor:
         """Judge its endpoints as they are now; hold, incident and alarm follow."""
         snapshots = self._look()
         found = self._not_yet_red(judge(snapshots))
-        if self.share.low or facts.not_enforced(self.endpoints):
-            found = raised_to_degraded(found)
+        found = raised_to_degraded(found) if self._beside else found
         if found.verdict is Verdict.OK and self._overdue(at):
             found = replace(found, verdict=Verdict.ADVISORY)
         self._follow(self.state.follow(found, at), at)
@@ -201,8 +201,8 @@ class ServiceMonitor:
             ]
             for each in (self.endpoints, self._external_causes)
         )
-        beside = self.share.causes + facts.not_enforced(self.endpoints)
-        self._causes = ranked((*diagnose(own, external), *beside))
+        self._beside = self.share.causes + facts.not_enforced(self.endpoints)
+        self._causes = ranked((*diagnose(own, external), *self._beside))
         return own
 
     def _not_yet_red(self, found: Judgement) -> Judgement:
